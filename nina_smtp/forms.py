@@ -1,0 +1,77 @@
+"""What every form of a node or a credential shares: a pydantic model in camelCase, and errors in our words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from nina_smtp.errors import NinaError
+
+
+class Form(BaseModel):
+    """A model a person fills in: camelCase keys, no unknown ones, no silent conversion, no change afterwards."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=False,
+    )
+
+
+F = TypeVar("F", bound=BaseModel)
+
+
+def fill_in(form: type[F], data: Mapping[str, Any], error: type[NinaError], *, source: str | None = None) -> F:
+    """Validates ``data`` as ``form``.
+
+    Raises ``error`` for the first field that is wrong, with the field as its parameter (``timeouts.connect``,
+    ``attachments[1].content``) and the remedy as its hint. The value itself is never in the message: it may
+    be a secret.
+    """
+    try:
+        return form.model_validate(data)
+    except ValidationError as failure:
+        problem = failure.errors(include_url=False, include_input=False)[0]
+        raise _in_our_words(form, problem, error, source) from None
+
+
+def field_path(location: tuple[int | str, ...]) -> str:
+    """``("attachments", 1, "content")`` as ``attachments[1].content``."""
+    path = ""
+    for step in location:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    return path
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
+    """The known word that ``word`` probably means, or None."""
+    by_lower = {name.lower().replace("_", ""): name for name in known}
+    close = get_close_matches(word.lower().replace("_", ""), by_lower, n=1, cutoff=0.6)
+    return by_lower[close[0]] if close else None
+
+
+def _in_our_words(form: type[BaseModel], problem: Any, error: type[NinaError], source: str | None) -> NinaError:
+    path = field_path(problem["loc"]) or None
+    kind, text = problem["type"], problem["msg"]
+    if kind == "extra_forbidden":
+        known = [field.alias or name for name, field in form.model_fields.items()]
+        meant = nearest(str(problem["loc"][-1]), known)
+        hint = f"Did you mean {meant}?" if meant else f"Known fields: {', '.join(known)}."
+        return error(f"{path} is not a known field.", hint=hint, parameter=path, source=source)
+    if kind == "missing":
+        return error(f"{path} is required.", hint=f"Give {path} a value.", parameter=path, source=source)
+    cause = problem.get("ctx", {}).get("error")
+    if isinstance(cause, NinaError):
+        return error(cause.message, hint=cause.hint, parameter=path, source=source)
+    text = text.removeprefix("Value error, ")
+    message = f"{path}: {text[:1].lower()}{text[1:]}." if path else f"{text}."
+    return error(message.replace("..", "."), parameter=path, source=source)

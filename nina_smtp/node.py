@@ -1,0 +1,64 @@
+"""What a node type is, and what a host gives it when it runs."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from nina_smtp.workflow.blobs import BlobStore
+from nina_smtp.workflow.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One execution of one node: everything it may know.
+
+    ``items`` are the input items, already joined if several wires end at the port; ``upstream`` has the
+    output items of every node before this one by the node's *name*, for ``{{ nodes["Name"] }}``;
+    ``credential`` is what the credential type's ``read`` returned; ``key`` names the execution (run and
+    node) and is the same when it is repeated after a crash.
+    """
+
+    config: Mapping[str, Any]
+    items: Sequence[Item]
+    blobs: BlobStore
+    upstream: Mapping[str, Sequence[Item]] = field(default_factory=dict[str, Sequence[Item]])
+    credential: Any = None
+    key: str | None = None
+
+
+Outputs = Mapping[str, Sequence[Item]]
+"""Items by output port. A port that is left out has none."""
+
+
+class NodeType(ABC):
+    """A kind of node: its form, its ports, and what it does.
+
+    A pack has one in ``nodes/<type>/__init__.py`` as ``NODE``, beside ``icon.svg``, ``help.md`` and
+    ``example.json`` (a valid ``config``). ``aliases`` are the words a person may search it by.
+    """
+
+    type: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    config: ClassVar[type[BaseModel]]
+    """The form. A host draws it from its JSON Schema."""
+    output_schema: ClassVar[Mapping[str, Any]] = {}
+    """JSON Schema of one output item's JSON, so that a host can offer paths before any run."""
+    credentials: ClassVar[tuple[str, ...]] = ()
+    """Types of credential it takes; empty if it needs none."""
+    inputs: ClassVar[tuple[str, ...]] = ("main",)
+    outputs: ClassVar[tuple[str, ...]] = ("main",)
+
+    @abstractmethod
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Raises ParameterError, naming the field, if ``config`` can never run, whatever the input."""
+
+    @abstractmethod
+    async def execute(self, task: Task) -> Outputs:
+        """Does the work. Raises NinaError if the node fails as a whole."""
