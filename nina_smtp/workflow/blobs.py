@@ -18,7 +18,7 @@ _REFERENCE = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class FileRef:
-    """A file in a blob store. ``size`` is in bytes; ``blob`` is ``sha256:`` and 64 hex digits of the content."""
+    """A file in a blob store: ``size`` in bytes, ``blob`` as ``sha256:`` and 64 hex digits of the content."""
 
     filename: str
     blob: str
@@ -27,11 +27,16 @@ class FileRef:
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON that travels in an item."""
-        return {"filename": self.filename, "blob": self.blob, "contentType": self.content_type, "size": self.size}
+        return {
+            "filename": self.filename,
+            "blob": self.blob,
+            "contentType": self.content_type,
+            "size": self.size,
+        }
 
 
 class BlobStore(Protocol):
-    """Content by its own hash: storing the same bytes twice is one blob, so a repeated step changes nothing."""
+    """Content by its own hash: the same bytes twice are one blob, so a repeated step changes nothing."""
 
     def put(self, chunks: Iterable[bytes]) -> tuple[str, int]:
         """Stores the bytes and returns their reference and size."""
@@ -49,7 +54,8 @@ class BlobStore(Protocol):
 class FolderBlobStore:
     """Blobs as files of one folder, named by their hash.
 
-    A reference is checked against its pattern before it becomes a path, so none can leave the folder.
+    A reference is checked against its pattern before it becomes a path, so none can leave the folder. Folder
+    and files are the owner's alone: what travels between nodes is often confidential.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -57,7 +63,7 @@ class FolderBlobStore:
 
     def put(self, chunks: Iterable[bytes]) -> tuple[str, int]:
         """Writes to a temporary file, then renames: a crash leaves no half blob under a valid name."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".put-", delete=False) as file:
             try:
@@ -71,6 +77,7 @@ class FolderBlobStore:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
+        _sync_folder(self._folder)
         return f"sha256:{digest.hexdigest()}", size
 
     def open(self, reference: str) -> BinaryIO:
@@ -92,6 +99,16 @@ class FolderBlobStore:
                 parameter="blob",
             )
         return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename survive a power cut: a checkpoint may already refer to the blob."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 class NoBlobs:

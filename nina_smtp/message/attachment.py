@@ -1,0 +1,259 @@
+"""Attachments: base64 in, base64 on the wire, in chunks, without ever holding the decoded whole.
+
+Content is a base64 string (RFC 4648 section 4, padded; ASCII white space between characters is accepted) or a
+stored file. It is checked completely before anything is sent, and rewrapped to lines of 76 while it is sent: the
+check is one pass of ``bytes.translate`` over slices, the rewrapping one ``struct.unpack`` and one ``join`` a slice.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, Protocol
+
+from nina_smtp.errors import InvalidAttachment
+
+SLICE = 128 * 1024  # characters of base64 looked at together: it stays in the processor's cache
+MAX_FILENAME = 255  # octets of UTF-8
+SNIFFED = 4096  # octets: libmagic tells a docx from 2048 on
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_SPACE = b" \t\r\n"
+_LINE = 76
+_LINES = struct.Struct("76s" * 1024)
+_ODD = re.compile(rb"[^A-Za-z0-9+/ \t\r\n]")
+_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
+_TYPE_PARAMETER = re.compile(
+    r"""\s*;\s*([A-Za-z0-9!#$&^_.+-]{1,64})\s*=\s*(?:([A-Za-z0-9!#$&^_.+-]{1,200})|"([^"\\\x00-\x1f\x7f]{0,200})")\s*"""
+)
+_CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}")
+OCTET_STREAM = "application/octet-stream"
+
+
+class Content(Protocol):
+    """What an attachment holds: how long its base64 is on the wire, and the wire lines themselves."""
+
+    wire_size: int
+
+    def lines(self) -> Iterator[bytes]:
+        """The base64 in lines of 76 and CRLF, the last one ended too, in chunks of about 100 KiB."""
+        ...
+
+    def head(self) -> bytes:
+        """The first decoded octets, for sniffing."""
+        ...
+
+
+class File(Protocol):
+    """A stored file: its size in octets, and how to read it."""
+
+    size: int
+
+    def open(self) -> BinaryIO:
+        """The content, to be read and closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Base64Content:
+    """A checked base64 string. ``length`` counts its characters without white space."""
+
+    text: str
+    length: int
+    spaced: bool
+
+    @property
+    def wire_size(self) -> int:
+        """Octets on the wire, line ends included."""
+        return self.length + 2 * -(-self.length // _LINE)
+
+    def lines(self) -> Iterator[bytes]:
+        """Rewraps slice by slice; what does not fill a line waits for the next slice."""
+        rest = b""
+        for start in range(0, len(self.text), SLICE):
+            octets = self.text[start : start + SLICE].encode("ascii")
+            octets = rest + (octets.translate(None, _SPACE) if self.spaced else octets)
+            whole = len(octets) - len(octets) % _LINE
+            rest = octets[whole:]
+            if whole:
+                yield _wrapped(octets, whole)
+        if rest:
+            yield rest + b"\r\n"
+
+    def head(self) -> bytes:
+        """Decodes the first slice only."""
+        start = self.text[: SNIFFED * 3].encode("ascii").translate(None, _SPACE)[: SNIFFED // 3 * 4]
+        return a2b_base64(start)
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A stored file, encoded while it is read."""
+
+    file: File
+
+    @property
+    def wire_size(self) -> int:
+        """Octets on the wire, line ends included."""
+        length = -(-self.file.size // 3) * 4
+        return length + 2 * -(-length // _LINE)
+
+    def lines(self) -> Iterator[bytes]:
+        """Reads multiples of 57 octets, so that every chunk is whole lines."""
+        with self.file.open() as stream:
+            while block := stream.read(57 * 2048):
+                encoded = b2a_base64(block, newline=False)
+                whole = len(encoded) - len(encoded) % _LINE
+                yield _wrapped(encoded, whole) + (encoded[whole:] + b"\r\n" if whole < len(encoded) else b"")
+
+    def head(self) -> bytes:
+        """Reads the first octets only."""
+        with self.file.open() as stream:
+            return stream.read(SNIFFED)
+
+
+def _wrapped(octets: bytes, whole: int) -> bytes:
+    lines: list[bytes] = []
+    step = _LINES.size
+    full = whole - whole % step
+    for start in range(0, full, step):
+        lines.extend(_LINES.unpack_from(octets, start))
+    if full < whole:
+        lines.extend(struct.unpack_from("76s" * ((whole - full) // _LINE), octets, full))
+    lines.append(b"")
+    return b"\r\n".join(lines)
+
+
+def check_base64(text: str) -> Base64Content:
+    """Checks the whole string without decoding it. Raises InvalidAttachment with the position of what is wrong."""
+    length, spaced, padding = 0, False, 0
+    for start in range(0, len(text), SLICE):
+        piece = text[start : start + SLICE]
+        if not piece.isascii():
+            raise _not_base64(text)
+        octets = piece.encode("ascii")
+        if odd := octets.translate(None, _ALPHABET):
+            solid = odd.translate(None, _SPACE)
+            spaced = spaced or len(solid) < len(odd)
+            if solid.strip(b"="):
+                raise _not_base64(text)
+            padding += len(solid)
+            length -= len(odd) - len(solid)
+        length += len(octets)
+    if padding:
+        _check_padding(text, padding)
+    if length % 4:
+        raise InvalidAttachment(
+            f"The content is not whole base64: {length} characters is not a multiple of 4 (RFC 4648 section 4).",
+            hint="It is cut off, or its padding (=) is missing.",
+        )
+    return Base64Content(text, length, spaced)
+
+
+def _check_padding(text: str, padding: int) -> None:
+    first = text.index("=")
+    if padding > 2 or text[first:].strip("= \t\r\n"):
+        raise InvalidAttachment(
+            f"The content is not base64: unexpected padding (=) at position {first}.",
+            hint="Base64 ends at its padding. Several pieces cannot be joined as text.",
+        )
+    last = "".join(text[max(first - 200, 0) : first].split())[-1:] or "A"
+    if _ALPHABET.index(last.encode()) & (0x0F if padding == 2 else 0x03):
+        raise InvalidAttachment(
+            f"The content is not base64: bits are set after the padding at position {first} (RFC 4648 section 3.5).",
+            hint="It was altered or cut. Encode the file again.",
+        )
+
+
+def _not_base64(text: str) -> InvalidAttachment:
+    clean = text.encode("ascii", "replace").replace(b"=", b"A").replace(b"?", b"!")
+    bad = _ODD.search(clean)
+    position = bad.start() if bad else 0
+    character = text[position]
+    if text.startswith("data:"):
+        hint = "Leave the data: prefix out: only what follows base64, is content."
+    elif character in "-_":
+        hint = "This is the URL-safe alphabet. Use the standard one, with + and /."
+    else:
+        hint = "content is the file itself in base64, never a path, a URL or plain text."
+    return InvalidAttachment(f"The content is not base64: {ascii(character)} at position {position}.", hint=hint)
+
+
+def check_filename(name: str) -> str:
+    """The last component of ``name``, for a header only: it is never opened. Raises InvalidAttachment."""
+    for position, character in enumerate(name):
+        if character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff":
+            raise InvalidAttachment(
+                f"The file name holds U+{ord(character):04X} at position {position}.", hint="Remove the character."
+            )
+    last = name.replace("\\", "/").rpartition("/")[2]
+    if not last.strip(". "):
+        raise InvalidAttachment(f"{name[:80]!a} is not a file name.", hint="Name the file, with its extension.")
+    while len(last.encode()) > MAX_FILENAME:  # keeps the extension, which is what opens the file
+        stem, dot, extension = last.rpartition(".")
+        keep = dot + extension if dot and len(extension) < 20 else ""
+        last = (stem if keep else last)[: max(MAX_FILENAME // 4 - len(keep), 1)] + keep
+    return last
+
+
+def check_content_id(text: str) -> str:
+    """A content id without its angle brackets (RFC 2392). Raises InvalidAttachment."""
+    inner = text[1:-1] if text.startswith("<") and text.endswith(">") else text
+    if not _CONTENT_ID.fullmatch(inner):
+        raise InvalidAttachment(
+            f"{text[:80]!a} is not a content id.",
+            hint="Letters, digits and . _ - @, as after cid: in the HTML; no spaces.",
+        )
+    return inner
+
+
+def check_content_type(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """``type/subtype`` and its parameters (RFC 2045 5.1). Raises InvalidAttachment.
+
+    A container (``multipart/…``, ``message/…``) becomes application/octet-stream: an attachment is one leaf,
+    whose octets arrive as they are.
+    """
+    kind = _TYPE.match(text)
+    rest = text[kind.end() :] if kind else ""
+    parameters: list[tuple[str, str]] = []
+    position = 0
+    while kind and position < len(rest):
+        parameter = _TYPE_PARAMETER.match(rest, position)
+        if not parameter:
+            kind = None
+            break
+        key, token, quoted = parameter.groups()
+        parameters.append((key.lower(), token if token is not None else quoted))
+        position = parameter.end()
+    if not kind:
+        raise InvalidAttachment(f"{text[:80]!a} is not a content type.", hint="Write it like text/csv.")
+    if kind.group().lower().startswith(("multipart/", "message/")):
+        return OCTET_STREAM, []
+    return kind.group().lower(), [(k, v) for k, v in parameters if k not in ("name", "boundary")]
+
+
+def sniff(head: bytes, filename: str) -> str:
+    """The content type: libmagic's judgement of the first octets, refined by the name where it is vague."""
+    judged = str(_libmagic().from_buffer(head)) if head else OCTET_STREAM
+    if judged in ("text/plain", OCTET_STREAM, "application/zip", "inode/x-empty"):
+        import mimetypes
+
+        named = mimetypes.guess_type(PurePosixPath(filename).name)[0] or ""
+        textual = named.startswith("text/") or named.endswith(("json", "xml"))
+        if named and (judged != "text/plain" or textual) and (judged != "application/zip" or "openxml" in named):
+            judged = named
+    return check_content_type(judged if _TYPE.fullmatch(judged) else OCTET_STREAM)[0]
+
+
+@lru_cache(maxsize=1)
+def _libmagic() -> Any:
+    import pylibmagic  # noqa: F401  # puts its own libmagic on the search path where the system has none
+
+    import magic
+
+    return magic.Magic(mime=True)
