@@ -102,6 +102,7 @@ def _module(kind: str, name: str, folder: Path) -> ModuleType:
     qualified = f"nina_smtp.pack.{kind}.{name}"
     if (loaded := sys.modules.get(qualified)) and Path(str(loaded.__file__)).parent == folder:
         return loaded
+    _forget(qualified)
     spec = importlib.util.spec_from_file_location(
         qualified, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
@@ -111,9 +112,15 @@ def _module(kind: str, name: str, folder: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[qualified]
+        _forget(qualified)
         raise
     return module
+
+
+def _forget(qualified: str) -> None:
+    """Removes a type's modules, so that a type of the same name in another pack does not get its parts."""
+    for name in [name for name in sys.modules if name == qualified or name.startswith(f"{qualified}.")]:
+        del sys.modules[name]
 
 
 def own_pack() -> Path:

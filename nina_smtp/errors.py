@@ -13,6 +13,7 @@
     │   ├── RecipientNotAllowed                the credential's recipient policy says no
     │   └── InvalidSignature                   a signature that does not verify
     ├── WorkflowError (ValueError)             the author of the workflow: the graph
+    ├── InternalError                          the author of a node: a fault in its program
     ├── CredentialError                        the owner of the credential
     │   ├── InvalidCredential (ValueError)     a field of the credential
     │   ├── ConnectFailed (ConnectionError)    no address, refused, unreachable, timed out
@@ -177,6 +178,12 @@ class WorkflowError(NinaError, ValueError):
     def as_dict(self) -> dict[str, Any]:
         """The error object, with ``problems``."""
         return super().as_dict() | {"problems": list(self.problems)}
+
+
+class InternalError(NinaError):
+    """A node failed in a way it should not: a fault in its program."""
+
+    type = "internalError"
 
 
 class CredentialError(NinaError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 
 from nina_smtp.errors import NinaError
 
@@ -59,11 +61,20 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
+def all_problems(form: type[BaseModel], data: object) -> list[NinaError]:
+    """Everything that is wrong with ``data`` as ``form``, in order; empty if nothing is."""
+    try:
+        form.model_validate(data)
+    except ValidationError as failure:
+        return [_in_our_words(form, p, NinaError, None) for p in failure.errors(include_url=False, include_input=False)]
+    return []
+
+
 def _in_our_words(form: type[BaseModel], problem: Any, error: type[NinaError], source: str | None) -> NinaError:
     path = field_path(problem["loc"]) or None
     kind, text = problem["type"], problem["msg"]
     if kind == "extra_forbidden":
-        known = [field.alias or name for name, field in form.model_fields.items()]
+        known = _known_fields(form, problem["loc"][:-1])
         meant = nearest(str(problem["loc"][-1]), known)
         hint = f"Did you mean {meant}?" if meant else f"Known fields: {', '.join(known)}."
         return error(f"{path} is not a known field.", hint=hint, parameter=path, source=source)
@@ -71,7 +82,35 @@ def _in_our_words(form: type[BaseModel], problem: Any, error: type[NinaError], s
         return error(f"{path} is required.", hint=f"Give {path} a value.", parameter=path, source=source)
     cause = problem.get("ctx", {}).get("error")
     if isinstance(cause, NinaError):
-        return error(cause.message, hint=cause.hint, parameter=path, source=source)
-    text = text.removeprefix("Value error, ")
-    message = f"{path}: {text[:1].lower()}{text[1:]}." if path else f"{text}."
-    return error(message.replace("..", "."), parameter=path, source=source)
+        path = path or cause.parameter
+        message = f"{path} {cause.message[3:]}" if cause.message.startswith("It ") else cause.message
+        return error(message, hint=cause.hint, parameter=path, source=source)
+    text = text.removeprefix("Value error, ").removesuffix(".")
+    text = text[:1].lower() + text[1:]
+    message = f"{path}: {text}." if path else f"{text}."
+    return error(message, hint=_example(form, problem["loc"]), parameter=path, source=source)
+
+
+def _field(form: type[BaseModel], name: int | str) -> FieldInfo | None:
+    return next((f for key, f in form.model_fields.items() if name in (key, f.alias)), None)
+
+
+def _form_of(annotation: Any) -> type[BaseModel] | None:
+    """The form inside ``Form``, ``Form | None`` or ``list[Form]``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _form_of(part))), None)
+
+
+def _known_fields(form: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    inner: type[BaseModel] | None = form
+    for step in location:
+        if inner and isinstance(step, str) and (field := _field(inner, step)):
+            inner = _form_of(field.annotation) or inner
+    return [field.alias or name for name, field in (inner or form).model_fields.items()]
+
+
+def _example(form: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
+    """What the field's own example says, as the remedy."""
+    field = _field(form, location[0]) if len(location) == 1 else None
+    return f"For example {json.dumps(field.examples[0], ensure_ascii=False)}." if field and field.examples else None

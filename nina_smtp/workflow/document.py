@@ -50,26 +50,19 @@ def load(text: str | bytes) -> Any:
     return data
 
 
-def inspect(data: Any, problems: Problems) -> None:
+def inspect(data: object, problems: Problems) -> None:
     """Adds what is wrong with plain data before it is looked at as a workflow.
 
     Raises at once if it is too large or too deep to go on with.
     """
-    if isinstance(data, Mapping):
-        document = cast(Mapping[str, Any], data)
-        for key, limit in (("nodes", MAX_NODES), ("edges", MAX_EDGES)):
-            part = document.get(key)
-            if (
-                isinstance(part, Sequence)
-                and not isinstance(part, str)
-                and len(cast(Sequence[Any], part)) > limit
-            ):
-                count = len(cast(Sequence[Any], part))
-                problems.add(
-                    key, f"There are {count} {key}; at most {limit} are allowed.", "Split the workflow."
-                )
-        problems.raise_if_any()
-    for steps, message, hint in _walk(data, problems):
+    whole: Any = data  # not yet known to be anything
+    for key, limit in (("nodes", MAX_NODES), ("edges", MAX_EDGES)):
+        part = whole.get(key) if isinstance(data, Mapping) else None
+        count = len(cast(list[Any], part)) if isinstance(part, list | tuple) else 0
+        if count > limit:
+            problems.add(key, f"There are {count} {key}; at most {limit} are allowed.", "Split the workflow.")
+    problems.raise_if_any()
+    for steps, message, hint in _walk(whole, problems):
         problems.add(place_of(steps), message, hint)
 
 

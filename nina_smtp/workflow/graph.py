@@ -64,10 +64,10 @@ class Graph:
         """Sorted by rank, then id: the order in which everything is done."""
         return sorted(ids, key=lambda node: (self.rank[node], node))
 
-    def ancestors(self, node: str) -> list[str]:
-        """Every node that has a way to ``node``, in order."""
+    def ancestors(self, *nodes: str) -> list[str]:
+        """Every node that has a way to one of ``nodes``, in order."""
         found: set[str] = set()
-        remaining = [node]
+        remaining = list(nodes)
         while remaining:
             sources = {wire.source for wire in self.into[remaining.pop()]} - found
             found |= sources

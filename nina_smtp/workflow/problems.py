@@ -84,14 +84,14 @@ def place_of(steps: tuple[int | str, ...], data: object = None) -> str:
         return field_path(steps)
     kept: list[int | str] = []
     for position, step in enumerate(steps):
-        last = position == len(steps) - 1
-        match data:
-            case Mapping() if step in data or last:
-                data = data.get(step)  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-            case list() | tuple() if isinstance(step, int):
-                inside = cast(Sequence[object], data)
-                data = inside[step] if step < len(inside) else None
-            case object():
+        if isinstance(data, Mapping):
+            inside = cast(Mapping[object, object], data)
+            if step not in inside and position < len(steps) - 1:
                 continue
+            data = inside.get(step)
+        elif isinstance(data, list | tuple) and isinstance(step, int):
+            data = cast(list[object], data)[step]
+        else:
+            continue
         kept.append(step)
     return field_path(tuple(kept))

@@ -132,8 +132,9 @@ def _checked(outputs: Outputs, node_type: NodeType) -> Outputs:
 
 def _internal(node_type: NodeType, error: BaseException) -> dict[str, Any]:
     name = type(error).__name__
-    frames = "".join(traceback.StackSummary.from_list(traceback.extract_tb(error.__traceback__)).format())
-    _log.error("node type %s raised %s\n%s", node_type.type, name, frames)
+    frames = traceback.extract_tb(error.__traceback__)
+    way = " > ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
+    _log.error("node type %s raised %s: %s", node_type.type, name, way)  # its text may hold a secret
     told = NinaError(
         f"The node stopped on an unexpected {name}.",
         hint=f"This is a fault of the node type {node_type.type!r}; the log says where.",

@@ -152,10 +152,10 @@ class Schedule:
         return Result(self._status() if self.done else RunStatus.RUNNING, settled)
 
     def _status(self) -> RunStatus:
-        failed = {node for node, outcome in self._settled.items() if outcome.status is NodeStatus.FAILED}
-        if not failed:
+        blocked = [node for node, outcome in self._settled.items() if outcome.blocks]
+        if not blocked:
             return RunStatus.SUCCEEDED
-        stopped = failed.union(*(self._graph.ancestors(node) for node in failed))
+        stopped = set(self._graph.ancestors(*blocked))
         done = (
             node
             for node, outcome in self._settled.items()

@@ -40,11 +40,21 @@ def validate(data: object, catalog: Catalog, *, credentials: Mapping[str, str] |
     nodes = _each(Node, document, "nodes", problems)
     if "nodes" not in document or document["nodes"] == []:
         problems.add("nodes", "A workflow needs at least one node.", "Add a trigger.")
-    check = _Check(catalog, credentials, nodes, _each(Edge, document, "edges", problems), problems)
+    edges = _each(Edge, document, "edges", problems)
+    written = (_written(document, "nodes", "id"), _written(document, "edges", "to"))
+    check = _Check(catalog, credentials, nodes, edges, *written, problems)
     check.all()
     problems.raise_if_any()
-    edges = [check.filled_in(edge) for edge in check.edges.values()]
-    return Workflow.model_validate({"name": document["name"], "nodes": list(nodes.values()), "edges": edges})
+    wires = [check.filled_in(edge) for edge in edges.values()]
+    return Workflow.model_validate({"name": document["name"], "nodes": list(nodes.values()), "edges": wires})
+
+
+def _written(document: Mapping[str, Any], key: str, field: str) -> frozenset[str]:
+    """What stands in a field, well-formed or not: a fault of one node is no reason to fault its wires too."""
+    listed: Any = document.get(key)
+    entries = cast(list[object], listed) if isinstance(listed, list) else []
+    found = [cast(Mapping[str, Any], entry).get(field) for entry in entries if isinstance(entry, Mapping)]
+    return frozenset(value for value in found if isinstance(value, str))
 
 
 def _each(form: type[M], document: Mapping[str, Any], key: str, problems: Problems) -> dict[int, M]:
@@ -92,12 +102,16 @@ class _Check:
     credentials: Mapping[str, str] | None
     nodes: Mapping[int, Node]
     edges: Mapping[int, Edge]
+    written_ids: frozenset[str]
+    written_targets: frozenset[str]
     problems: Problems
     by_id: dict[str, tuple[Node, NodeType | None]] = field(
         default_factory=dict[str, tuple[Node, NodeType | None]]
     )
+    by_name: dict[str, str] = field(default_factory=dict[str, str])
 
     def all(self) -> None:
+        self.by_name = {node.name: node.id for node in self.nodes.values()}
         for index, node in self.nodes.items():
             self.by_id.setdefault(node.id, (node, self.node(index, node)))
         self.unique("id", lambda node: node.id)
@@ -176,10 +190,12 @@ class _Check:
     def end(self, place: str, side: str, node_id: str, kind: str, port: str | None) -> None:
         if node_id not in self.by_id:
             message = f"There is no node with the id {node_id!r}."
-            if meant := next((node.id for node in self.nodes.values() if node.name == node_id), None):
+            if node_id in self.written_ids:
+                return
+            if meant := self.by_name.get(node_id):
                 self.problems.add(f"{place}.{side}", message, f"That is a name; its id is {meant}.")
             else:
-                self.problems.add_unknown(f"{place}.{side}", message, node_id, sorted(self.by_id))
+                self.problems.add_unknown(f"{place}.{side}", message, node_id, tuple(self.by_id))
             return
         node, node_type = self.by_id[node_id]
         if node_type is None:
@@ -203,10 +219,10 @@ class _Check:
             )
 
     def fed(self) -> None:
-        entered = {edge.target for edge in self.edges.values()}
         for index, node in self.nodes.items():
             node_type = self.by_id[node.id][1]
-            if node.id not in entered and node_type and node_type.inputs and not node.disabled:
+            fed = node.id in self.written_targets or node.disabled
+            if not fed and node_type and node_type.inputs:
                 self.problems.add(
                     f"nodes[{index}]",
                     f'Nothing is wired into "{node.name}", so it would never run.',

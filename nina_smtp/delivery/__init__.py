@@ -1,0 +1,1 @@
+"""Delivery: when and whether a message is sent, and what became of it."""

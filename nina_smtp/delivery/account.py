@@ -1,0 +1,65 @@
+"""What a mail credential comes down to: a server and a login, and the owner's wishes for every mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nina_smtp.errors import RecipientNotAllowed
+from nina_smtp.message.mailbox import Mailbox
+from nina_smtp.secret import Secret
+from nina_smtp.smtp.server import Server
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientPolicy:
+    """Who may be sent to. ``allow`` and ``deny`` are domains in A-labels, each standing for its subdomains too;
+    deny wins. ``redirect_all_to`` gets everything instead. None is no limit.
+    """
+
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+    redirect_all_to: Mailbox | None = None
+    max_recipients: int | None = None
+
+    def check(self, recipients: tuple[str, ...]) -> None:
+        """Raises RecipientNotAllowed for the first recipient that is kept out, or for too many."""
+        if self.max_recipients is not None and len(recipients) > self.max_recipients:
+            raise RecipientNotAllowed(
+                f"{len(recipients)} recipients are more than the credential allows ({self.max_recipients}).",
+                hint="Split the list, or have the credential's owner raise maxRecipients.",
+                parameter="to",
+            )
+        for recipient in recipients:
+            domain = recipient.rpartition("@")[2]
+            if _within(domain, self.deny) or (self.allow is not None and not _within(domain, self.allow)):
+                raise RecipientNotAllowed(
+                    f"The credential does not allow mail to {recipient}.",
+                    hint="Its owner decides that in recipientPolicy.",
+                    parameter="to",
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one credential may use, all its users together."""
+
+    connections: int = 5
+    messages_per_second: float | None = None
+    messages_per_day: int | None = None
+    pipeline_window: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A server and a login. ``sender`` is used where a mail names none."""
+
+    server: Server
+    sender: Mailbox | None = None
+    secret_key: Secret | None = None
+    policy: RecipientPolicy = field(default_factory=RecipientPolicy)
+    limits: Limits = field(default_factory=Limits)
+    warnings: tuple[str, ...] = ()
+
+
+def _within(domain: str, domains: tuple[str, ...]) -> bool:
+    return any(domain == one or domain.endswith(f".{one}") for one in domains)

@@ -1,0 +1,72 @@
+"""Secrets: values that never show, and their removal from what others say."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Any, NoReturn
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+
+
+class Secret:
+    """A string that shows as ``***`` wherever it is printed, formatted or logged, and that does not pickle."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The string itself: for the wire, never for a message."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return MASK
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is not pickled")
+
+
+class Redactor:
+    """Replaces secrets by ``***`` in text that a server or a library made.
+
+    Every form that a server might echo is known: raw, base64 (alone, as a SASL PLAIN message, padded or not),
+    URL-encoded, hex, JSON-escaped.
+    """
+
+    def __init__(self, secrets: tuple[str, ...] = (), username: str = "") -> None:
+        forms: set[bytes] = set()
+        for secret in filter(None, secrets):
+            raw = secret.encode()
+            for form in (raw, b"\0" + username.encode() + b"\0" + raw):
+                encoded = b64encode(form)
+                forms |= {encoded, encoded.rstrip(b"=")}
+            texts: tuple[Any, ...] = (quote(secret, safe=""), quote_plus(secret), raw.hex(), raw.hex().upper())
+            forms |= {raw, *(text.encode() for text in texts), json.dumps(secret)[1:-1].encode()}
+        self._forms = sorted(forms, key=len, reverse=True)
+
+    def __call__(self, octets: bytes) -> bytes:
+        """``octets`` without any of the secrets."""
+        for form in self._forms:
+            octets = octets.replace(form, MASK.encode())
+        return octets
+
+    def text(self, text: str) -> str:
+        """``text`` without any of the secrets."""
+        return self(text.encode(errors="surrogatepass")).decode(errors="surrogatepass") if self._forms else text

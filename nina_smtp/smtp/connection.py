@@ -1,0 +1,231 @@
+"""A socket, the protocol on it, and deadlines: the only place where a mail socket is opened, written and read.
+
+Every wait has a deadline that is a total, not a pause between octets, so that a server which sends one octet at a
+time gets no further than one which sends none. What ends a connection is kept and raised at the next use of it,
+as the NinaError that names the phase.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from nina_smtp.errors import ConnectFailed, ConnectionLost, NinaError, ReplyTimeout, TlsFailed
+from nina_smtp.smtp.phase import Phase
+from nina_smtp.smtp.protocol import Answer, Command, Protocol, State
+from nina_smtp.smtp.replies import Reply
+from nina_smtp.smtp.server import Encryption, IPAddress, Server, no_mail_server
+from nina_smtp.smtp.wire import Wire
+
+if TYPE_CHECKING:
+    from nina_smtp.smtp.tls import TlsFacts
+
+_DEAD_ADDRESS = 5.0  # seconds after which the next address of the host is tried
+
+
+class Connection:
+    """A connection to ``server``, from looking up its name to being closed."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.protocol = Protocol(server.redactor)
+        self.tls: TlsFacts | None = None
+        self.peer: IPAddress | None = None
+        self._wire: Wire | None = None
+        self._deadline = float("inf")
+
+    @property
+    def usable(self) -> bool:
+        """Whether a command can be written now."""
+        return bool(self._wire and not self._wire.failure and self.protocol.state is State.IDLE)
+
+    @property
+    def local_address(self) -> IPAddress:
+        """This machine's end."""
+        assert self._wire and self._wire.transport
+        return ip_address(str(self._wire.transport.get_extra_info("sockname")[0]).partition("%")[0])
+
+    def begin_attempt(self) -> None:
+        """From now on ``timeouts.total`` counts."""
+        self._deadline = asyncio.get_running_loop().time() + self.server.timeouts.total
+
+    def within(self, seconds: float) -> float:
+        """The moment, on the loop's clock, when ``seconds`` or the whole attempt are over."""
+        return min(asyncio.get_running_loop().time() + seconds, self._deadline)
+
+    # Opening.
+
+    async def resolve(self) -> list[IPAddress]:
+        """The addresses of the host. Raises ConnectFailed if there is none, or none where mail is."""
+        host = self.server.host
+        try:
+            async with asyncio.timeout_at(self.within(self.server.timeouts.connect)):
+                found = await asyncio.get_running_loop().getaddrinfo(host, self.server.port, type=1)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            raise ConnectFailed(
+                f"The host {host} cannot be resolved: {_reason(error)}.",
+                hint="Check the spelling of the host, and that this machine can resolve names.",
+                phase=Phase.RESOLVE.value,
+            ) from None
+        addresses = dict.fromkeys(ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
+        usable = [address for address in addresses if not no_mail_server(address)]
+        if not usable:
+            raise ConnectFailed(
+                f"The host {host} has no address a mail server can be at.",
+                hint="Link-local, multicast and unspecified addresses are never connected to.",
+                phase=Phase.RESOLVE.value,
+            )
+        return usable
+
+    async def connect(self, addresses: Sequence[IPAddress]) -> None:
+        """Opens the connection, trying one address after the other. Raises ConnectFailed."""
+        loop = asyncio.get_running_loop()
+        deadline = self.within(self.server.timeouts.connect)
+        failure: Exception = OSError("no address")
+        for index, address in enumerate(addresses):
+            last = index == len(addresses) - 1
+            try:
+                async with asyncio.timeout_at(deadline if last else min(deadline, loop.time() + _DEAD_ADDRESS)):
+                    _, self._wire = await loop.create_connection(
+                        lambda: Wire(self.protocol), str(address), self.server.port
+                    )
+                self.peer = address
+                return
+            except (OSError, TimeoutError) as error:
+                failure = error
+        raise ConnectFailed(
+            f"No connection to {self.server.host} port {self.server.port}: {_reason(failure)}.",
+            hint="Check host and port, and that the firewall lets this machine out on that port.",
+            phase=Phase.CONNECT.value,
+        )
+
+    async def start_tls(self) -> None:
+        """The TLS handshake, on a fresh connection or behind STARTTLS. Raises TlsFailed."""
+        from nina_smtp.smtp.tls import check_peer, handshake_error
+
+        wire = self._connected()
+        implicit = self.server.encryption is Encryption.TLS
+        if implicit and (wire.has_spoken or self.protocol.violation):
+            raise TlsFailed(
+                f"{self.server.host} speaks plain text on port {self.server.port}.",
+                hint="Use encryption starttls here; tls belongs to port 465.",
+                phase=Phase.TLS.value,
+            )
+        if not implicit:
+            self.protocol.start_tls()
+        assert wire.transport
+        context = self.server.tls_context
+        try:
+            async with asyncio.timeout_at(self.within(self.server.timeouts.command)):
+                transport = await asyncio.get_running_loop().start_tls(
+                    wire.transport, wire, context, server_hostname=self.server.host
+                )
+        except TimeoutError:
+            raise TlsFailed(
+                f"The TLS handshake with {self.server.host} took too long.", phase=Phase.TLS.value
+            ) from None
+        except OSError as error:  # ssl.SSLError is one
+            raise handshake_error(error, self.server.host, implicit=implicit) from None
+        if transport is None or wire.failure:
+            raise TlsFailed("The server closed the connection in the TLS handshake.", phase=Phase.TLS.value)
+        wire.attach(transport)
+        tls = transport.get_extra_info("ssl_object")
+        assert isinstance(tls, ssl.SSLObject)
+        self.tls = check_peer(tls, self.server.trust)
+
+    # Talking.
+
+    async def exchange(self, line: bytes, phase: Phase) -> Reply:
+        """One command that waits for its reply."""
+        return await self.command(Command(line, phase, ends_group=True))
+
+    async def command(self, command: Command, seconds: float | None = None) -> Reply:
+        """One command and its reply, within ``seconds`` or ``timeouts.command``."""
+        self.write_commands(command)
+        return (await self.answer(command.phase, seconds or self.server.timeouts.command)).reply
+
+    def write_commands(self, *commands: Command) -> None:
+        """Writes a group of commands at once. Raises what has ended the connection."""
+        self.check(commands[0].phase)
+        self._connected().write(self.protocol.send(*commands))
+
+    async def write_content(self, octets: bytes, deadline: float) -> None:
+        """Writes a piece of content, and waits while the server does not take it."""
+        self.check(Phase.BODY)
+        wire = self._connected()
+        wire.write(octets)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await wire.drained()
+        except TimeoutError:
+            raise ReplyTimeout("The server stopped taking the message.", phase=Phase.BODY.value) from None
+        self.check(Phase.BODY)
+
+    def write_last(self, octets: bytes) -> None:
+        """Writes the octets that end with the final dot."""
+        self.check(Phase.BODY)
+        self.protocol.content_written()
+        self._connected().write(octets)
+
+    async def answer(self, phase: Phase, seconds: float) -> Answer:
+        """The next answer. Raises ReplyTimeout, ConnectionLost, or the breach of protocol that was found."""
+        wire = self._connected()
+        try:
+            async with asyncio.timeout_at(self.within(seconds)):
+                return await wire.answer()
+        except TimeoutError:
+            raise self._silent(phase, seconds) from None
+        except NinaError as error:
+            error.phase = error.phase or phase.value
+            raise
+        except (OSError, EOFError) as error:
+            raise _lost(error, phase) from None
+
+    def check(self, phase: Phase) -> None:
+        """Raises what has ended the connection, if anything has."""
+        failure = self._connected().failure
+        if isinstance(failure, NinaError):
+            failure.phase = failure.phase or phase.value
+            raise failure
+        if failure:
+            raise _lost(failure, phase)
+
+    # Closing.
+
+    def abort(self) -> None:
+        """Ends the connection at once."""
+        if self._wire and self._wire.transport:
+            self._wire.transport.abort()
+
+    async def closed(self) -> None:
+        """Returns when the connection is gone."""
+        if self._wire:
+            await self._wire.closed()
+
+    def _connected(self) -> Wire:
+        assert self._wire, "connect first"
+        return self._wire
+
+    def _silent(self, phase: Phase, seconds: float) -> ReplyTimeout:
+        hint = "Send again later; if it stays so, ask the server's operator."
+        if phase is Phase.GREETING and not self.tls:
+            hint = "A port that expects TLS from the start is silent like this: try encryption tls, usually port 465."
+        return ReplyTimeout(f"The server did not answer within {seconds:g} seconds.", hint=hint, phase=phase.value)
+
+
+def _lost(failure: BaseException, phase: Phase) -> ConnectionLost:
+    return ConnectionLost(
+        f"The connection broke: {_reason(failure)}.",
+        hint="Nothing was delivered; it is safe to send again.",
+        phase=phase.value,
+    )
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) and not str(error):
+        return "no answer in time"
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    return text[:1].lower() + text[1:].rstrip(".")

@@ -1,0 +1,118 @@
+"""Replies (RFC 5321 4.2), read from octets that may come in any pieces and from anybody.
+
+A line is at most 2048 octets, a reply at most 64 KiB; a line may end with a bare LF. What is not a reply raises
+ProtocolViolation, and nothing else is ever raised. Text is redacted and escaped here, once, so that no other
+module can show a secret or a control character that a server sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from nina_smtp.errors import ProtocolViolation
+
+MAX_LINE = 2048
+MAX_REPLY = 64 * 1024
+MAX_SHOWN = 500
+
+_LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?:\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply: its code and the text of its lines, escaped."""
+
+    code: int
+    lines: tuple[str, ...]
+
+    @property
+    def is_positive(self) -> bool:
+        """2yz: done."""
+        return 200 <= self.code < 300
+
+    @property
+    def is_transient(self) -> bool:
+        """4yz: it may work later."""
+        return 400 <= self.code < 500
+
+    @property
+    def enhanced_code(self) -> str | None:
+        """The enhanced status code (RFC 2034), if there is one of the same class as the code."""
+        found = _ENHANCED.match(self.lines[-1])
+        return found.group().strip() if found and found.group(1) == str(self.code)[0] else None
+
+    @property
+    def text(self) -> str:
+        """The text of all lines, the enhanced status code said once."""
+        prefix = f"{self.enhanced_code} " if self.enhanced_code else ""
+        return prefix + " ".join(line.removeprefix(prefix) for line in self.lines)
+
+    def __str__(self) -> str:
+        shown = f"{self.code} {self.text}".rstrip()
+        return shown if len(shown) <= MAX_SHOWN else shown[: MAX_SHOWN - 1] + "…"
+
+
+class ReplyParser:
+    """Collects octets into replies. After it has raised it is of no more use: neither is the connection."""
+
+    def __init__(self, redact: Callable[[bytes], bytes] = bytes) -> None:
+        self._redact = redact
+        self._buffer = bytearray()
+        self._code = 0
+        self._lines: list[str] = []
+        self._size = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of a next reply has come."""
+        return not self._buffer and not self._lines
+
+    def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Reply]:
+        """The replies that are complete with ``data``, one by one. Raises ProtocolViolation."""
+        self._buffer += data
+        start = 0
+        try:
+            while (end := self._buffer.find(b"\n", start, start + MAX_LINE)) >= 0:
+                line = bytes(self._buffer[start:end]).removesuffix(b"\r")
+                start = end + 1
+                if reply := self._line(line):
+                    yield reply
+            if len(self._buffer) - start >= MAX_LINE:
+                start = len(self._buffer)
+                raise ProtocolViolation(f"The server sent a line of more than {MAX_LINE} octets.")
+        finally:
+            del self._buffer[:start]
+
+    def _line(self, line: bytes) -> Reply | None:
+        found = _LINE.fullmatch(line)
+        if not found:
+            raise ProtocolViolation(
+                f"The server sent what is not a reply: {escaped(self._redact(line))[:MAX_SHOWN]}",
+                hint="TLS on a port that speaks plain text looks like this: check host, port and encryption."
+                if line[:1] in (b"\x15", b"\x16")
+                else "Check that host and port are those of a mail server.",
+            )
+        code = int(found[1])
+        self._size += len(line) + 2
+        if self._size > MAX_REPLY:
+            raise ProtocolViolation(f"The server sent a reply of more than {MAX_REPLY // 1024} KiB.")
+        if self._lines and code != self._code:
+            raise ProtocolViolation(f"The server sent a reply whose code changes from {self._code} to {code}.")
+        self._code = code
+        self._lines.append(escaped(self._redact(found[3] or b"")))
+        if found[2] == b"-":
+            return None
+        reply = Reply(code, tuple(self._lines))
+        self._lines, self._size = [], 0
+        return reply
+
+
+def escaped(octets: bytes) -> str:
+    r"""Text to show: UTF-8 where it is, and ``\x1b`` for what is not, for controls and for invisible characters."""
+    text = octets.decode("utf-8", "backslashreplace")
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
