@@ -55,9 +55,6 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-                # An empty value is how a route says: not on this answer.
-                for name in [name for name, value in headers.items() if not value]:
-                    del headers[name]
             await send(message)
 
         app = self._refusal(scope["method"], Headers(scope=scope)) or self._app

@@ -110,7 +110,7 @@ class Protocol:
 
     def start_tls(self) -> None:
         """The 220 to STARTTLS was read and TLS begins. Raises TlsRequired if clear text was left over."""
-        if not self._parser.idle or self._waiting:
+        if self.violation or not self._parser.idle or self._waiting:
             self.violation = TlsRequired(
                 "The server, or somebody between, sent clear text behind its answer to STARTTLS.",
                 hint="Somebody may be tampering with the connection. Nothing secret was sent. Use encryption tls.",

@@ -112,6 +112,7 @@ class Session:
                 reply = await self.connection.exchange(b"HELO " + name, Phase.EHLO)
             elif self.server.encryption is Encryption.STARTTLS and not self.connection.tls:
                 raise _tls_required("The server does not do EHLO, so it cannot do STARTTLS", reply)
+        self.connection.check(Phase.EHLO)  # something that came along with the reply may have ended it all
         if reply.code == 250:
             self.connection.protocol.capabilities = Capabilities.from_reply(reply)
             return reply
