@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+from nina_smtp.errors import NinaError
 from nina_smtp.workflow.blobs import BlobStore
 from nina_smtp.workflow.items import Item
 
@@ -20,7 +21,8 @@ class Task:
     ``items`` are the input items, already joined if several wires end at the port; ``upstream`` has the
     output items of every node before this one by the node's *name*, for ``{{ nodes["Name"] }}``;
     ``credential`` is what the credential type's ``read`` returned; ``key`` names the execution (run and
-    node) and is the same when it is repeated after a crash.
+    node) and is the same when it is repeated after a crash; ``installation_key`` makes what is derived from it
+    unforeseeable; ``wired`` are the output ports that lead somewhere.
     """
 
     config: Mapping[str, Any]
@@ -29,10 +31,28 @@ class Task:
     upstream: Mapping[str, Sequence[Item]] = field(default_factory=dict[str, Sequence[Item]])
     credential: Any = None
     key: str | None = None
+    installation_key: bytes = field(default=b"", repr=False)
+    wired: frozenset[str] = frozenset()
 
 
 Outputs = Mapping[str, Sequence[Item]]
 """Items by output port. A port that is left out has none."""
+
+
+class NodeFailed(NinaError):
+    """A node failed as a whole, after some of its work was done: ``outputs`` show what, and go nowhere.
+
+    ``cause`` is what it is reported as.
+    """
+
+    def __init__(self, cause: NinaError, outputs: Outputs) -> None:
+        super().__init__(cause.message, hint=cause.hint)
+        self.cause = cause
+        self.outputs = outputs
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error object of the cause."""
+        return self.cause.as_dict()
 
 
 class NodeType(ABC):

@@ -8,7 +8,7 @@ from bed.certs import Certs, make_certs
 from bed.mailservers import Mailboxes, MailHost
 from bed.tokens import TokenServer
 
-SERVERS = {"dovecot", "postfix", "exim"}
+SERVERS = {"dovecot", "postfix", "exim", "mail_host"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,3 +52,10 @@ def postfix(certs: Certs, dovecot: Mailboxes, relay_port: int) -> Iterator[MailH
 def exim(certs: Certs, dovecot: Mailboxes) -> Iterator[MailHost]:
     with mailservers.exim(certs, dovecot) as host:
         yield host
+
+
+@pytest.fixture(params=["postfix", "exim"])
+def mail_host(request: pytest.FixtureRequest) -> MailHost:
+    """Each real server in turn."""
+    host: MailHost = request.getfixturevalue(request.param)
+    return host

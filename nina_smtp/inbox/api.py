@@ -154,7 +154,10 @@ class _Api:
             kind = image_type(content)
             if kind is not None:
                 # The frame has no origin of its own: to it, its pictures come from another one.
-                headers = {"Content-Security-Policy": _DOWNLOAD_POLICY, "Cross-Origin-Resource-Policy": "cross-origin"}
+                headers = {
+                    "Content-Security-Policy": _DOWNLOAD_POLICY,
+                    "Cross-Origin-Resource-Policy": "cross-origin",
+                }
                 return Response(content, media_type=kind, headers=headers)
         headers = _download(_file_name(attachment))
         return Response(content, media_type="application/octet-stream", headers=headers)

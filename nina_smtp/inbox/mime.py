@@ -51,8 +51,11 @@ class Header:
 
     def parameter(self, name: str, parameter: str) -> str | None:
         """A parameter of a structured field, its RFC 2231 encoding undone."""
-        value = self._parameters(name).get_param(parameter, header=name)
-        return None if value is None else unicode_text(collapse_rfc2231_value(value))
+        try:
+            value = self._parameters(name).get_param(parameter, header=name)
+            return None if value is None else unicode_text(collapse_rfc2231_value(value))
+        except (ValueError, LookupError, TypeError):
+            return None  # RFC 2231 with a charset that is none
 
     @property
     def disposition(self) -> str | None:

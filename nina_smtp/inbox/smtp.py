@@ -23,12 +23,6 @@ def _readable(address: str) -> str:
     return address.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-class _Facts(Session):
-    """A session without aiosmtpd's warning about its own old attribute, logged at every AUTH."""
-
-    login_data = None
-
-
 class _Hooks:
     """What aiosmtpd asks for by name."""
 
@@ -37,6 +31,18 @@ class _Hooks:
     ) -> list[str]:
         session.host_name = hostname
         return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
+    async def handle_AUTH(  # noqa: N802  the name aiosmtpd looks for
+        self, server: Any, session: Session, envelope: Envelope, args: list[str]
+    ) -> str | None:
+        # Done here and not by aiosmtpd, which logs a warning about its own old attribute at every login.
+        ask = server.auth_PLAIN if args[0] == "PLAIN" else server.auth_LOGIN
+        result: AuthResult = await ask(server, args)
+        if not result.success:
+            return None  # the answer is given
+        session.authenticated = True
+        session.auth_data = result.auth_data
+        return "235 2.7.0 Authentication successful"
 
 
 def _any_login(
@@ -78,9 +84,6 @@ class _Session(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         super().connection_lost(error)
         self._sessions.discard(self)
-
-    def _create_session(self) -> Session:
-        return _Facts(self.loop)
 
     async def end(self) -> None:
         """Closes the connection, whatever the client is doing."""

@@ -11,8 +11,8 @@ from time import monotonic
 from typing import Any
 
 from nina_smtp.catalog import Catalog
-from nina_smtp.errors import NinaError
-from nina_smtp.node import NodeType, Outputs, Task
+from nina_smtp.errors import InternalError, NinaError
+from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
 from nina_smtp.workflow.blobs import BlobStore
 from nina_smtp.workflow.graph import Ports
 from nina_smtp.workflow.items import Item, read_items
@@ -108,6 +108,8 @@ async def perform(node_id: str, node_type: NodeType, task: Task) -> Finished:
     try:
         outputs = await node_type.execute(task)
         return Finished(node_id, _checked(outputs, node_type))
+    except NodeFailed as failure:
+        return Finished(node_id, _checked(failure.outputs, node_type), error=failure.as_dict())
     except NinaError as error:
         return Finished(node_id, error=error.as_dict())
     except Exception as error:
@@ -135,11 +137,11 @@ def _internal(node_type: NodeType, error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     way = " > ".join(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
     _log.error("node type %s raised %s: %s", node_type.type, name, way)  # its text may hold a secret
-    told = NinaError(
+    told = InternalError(
         f"The node stopped on an unexpected {name}.",
         hint=f"This is a fault of the node type {node_type.type!r}; the log says where.",
     )
-    return told.as_dict() | {"type": "internalError"}
+    return told.as_dict()
 
 
 def _resolve(workflow: Workflow, catalog: Catalog, credentials: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,6 +217,7 @@ class _Driver:
             upstream=ready.upstream,
             credential=self.credentials.get(node.id),
             key=None if self.key is None else f"{self.key}/{node.id}",
+            wired=frozenset(edge.output or "" for edge in self.workflow.edges if edge.source == node.id),
         )
 
     def note(self, outcomes: Mapping[str, Outcome], nodes: Mapping[str, Node]) -> None:

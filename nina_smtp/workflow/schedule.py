@@ -134,7 +134,7 @@ class Schedule:
         while now := [remaining.pop(node.node_id) for node in state.ready() if node.node_id in remaining]:
             for result in now:
                 if result.error is not None:
-                    state = state.failed(result.node_id, result.error)
+                    state = state.failed(result.node_id, result.error, result.outputs)
                 else:
                     state = state.finished(result.node_id, result.outputs)
         if remaining:

@@ -13,7 +13,7 @@ import socket
 import time
 from dataclasses import dataclass
 
-from bed.listener import Listener, reset_on_close
+from bed.listener import Listener, reset_on_close, shut
 
 PATIENCE = 60.0  # seconds that a stalled connection is held at the most
 
@@ -124,7 +124,7 @@ class ChaosProxy(Listener):
                     continue
                 self._pass(way, relay, octets)
             if relay.ended_by is None:
-                way.sink.shutdown(socket.SHUT_WR)
+                shut(way.sink, socket.SHUT_WR)
         except OSError:
             relay.ended_by = relay.ended_by or "error"  # one side has gone: so goes the other
 
@@ -132,7 +132,7 @@ class ChaosProxy(Listener):
         """Wait for octets; in turns, as a socket that another thread waits on cannot be reset."""
         watch = select.poll()
         watch.register(source, select.POLLIN)
-        while relay.ended_by is None and not self.stopping.is_set():
+        while relay.ended_by is None:
             if watch.poll(20):
                 return True
         return False

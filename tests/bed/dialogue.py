@@ -255,6 +255,7 @@ class Dialogue:
         self.send(b"250 2.0.0 Still here\r\n")
 
     def on_quit(self, argument: bytes) -> None:
+        self.session.after_quit = bytes(self.buffer)
         self.send(b"221 2.0.0 Bye\r\n")
         self.closing = True
 

@@ -1,17 +1,16 @@
 """The faults by name: what a faulty server does instead of the right thing, one short function each.
 
-Names begin with the phase: g greeting, e EHLO, t TLS, a AUTH, m MAIL, r RCPT, d DATA, x after the final
-dot, q QUIT. A function stands in for the method of `Dialogue` that its decorator names.
+Names begin with the phase: greeting, EHLO, TLS, AUTH, MAIL, RCPT, DATA, x after the final dot, QUIT.
+A function stands in for the method of `Dialogue` that its decorator names.
 """
 
 from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bed.recording import Exchange, Message
-
 if TYPE_CHECKING:
     from bed.faulty import FaultyDialogue as Talk
+    from bed.recording import Exchange, Message
 
 
 class Fault(NamedTuple):
@@ -48,7 +47,7 @@ def does(name: str, hook: str, method: str, meaning: str) -> None:
 def after_dot(name: str, octets: bytes, then: str | None, meaning: str, *, taken: bool = True) -> None:
     """A fault after the final dot: the mail is taken or not, `octets` are said, then a way to misbehave."""
 
-    def dot(talk: "Talk", message: Message) -> None:
+    def dot(talk: "Talk", message: "Message") -> None:
         message.taken = taken
         if octets:
             talk.send(octets)
@@ -105,10 +104,7 @@ says(
 )
 says("e_354", "on_ehlo", b"354 Go ahead\r\n", "EHLO answered 354")
 
-
-@fault("e_endless", "on_ehlo", "endless 250- lines")
-def e_endless(talk: "Talk", argument: bytes) -> None:
-    talk.flood(b"250-X-ANOTHER-ONE\r\n" * 1000)
+fault("e_endless", "on_ehlo", "endless 250- lines")(lambda talk, _: talk.flood(b"250-X-MORE\r\n" * 1000))
 
 
 @fault("e_nohyphen", "on_ehlo", "250 lines without hyphen: several final lines, so replies slip")
@@ -212,7 +208,7 @@ def a_old(talk: "Talk") -> list[str]:
 
 
 @fault("a_echo", "judge", "535 that echoes the credentials back")
-def a_echo(talk: "Talk", exchange: Exchange) -> None:
+def a_echo(talk: "Talk", exchange: "Exchange") -> None:
     for line in exchange.lines[:-1]:
         talk.send(b"535-5.7.8 bad: " + line.strip() + b"\r\n")
     talk.send(b"535 5.7.8 bad: " + exchange.lines[-1].strip() + b"\r\n")
@@ -230,7 +226,7 @@ def a_334(talk: "Talk", argument: bytes) -> None:
 
 
 @fault("a_plain334", "judge", "AUTH PLAIN with the answer in it gets 334: asked again, then 535")
-def a_plain334(talk: "Talk", exchange: Exchange) -> None:
+def a_plain334(talk: "Talk", exchange: "Exchange") -> None:
     talk.send(b"334 \r\n")
     if line := talk.read_line():
         exchange.lines.append(line)

@@ -16,6 +16,7 @@ import ssl
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Literal
 
 from bed.certs import KINDS, Certs
@@ -74,11 +75,10 @@ class FaultyDialogue(Dialogue):
         self.closing = True
         self.connection.settimeout(1)
         while self.server.flooded < self.server.flood_limit and time.monotonic() < self.deadline:
-            try:
+            if self.server.stopping.is_set():
+                return
+            with suppress(TimeoutError):  # the peer does not read
                 self.server.flooded += self.connection.send(octets)
-            except TimeoutError:  # the peer does not read
-                if self.server.stopping.is_set():
-                    return
 
     def flood_250(self) -> None:
         self.flood(b"250-2.0.0 still thinking\r\n" * 1000)

@@ -16,6 +16,8 @@ if [ ! -e /etc/debian_version ] || [ "$(id -u)" != 0 ]; then
   exit 0
 fi
 
+command -v npm >/dev/null || PACKAGES="$PACKAGES nodejs npm"
+
 updated=
 update() { [ -n "$updated" ] || { apt-get update -qq && updated=yes; }; }
 
@@ -38,6 +40,7 @@ if [ ! -x "$CACHE/exim/usr/sbin/exim4" ]; then
   update
   download=$(mktemp -d)
   chmod 755 "$download"
+  ! getent passwd _apt >/dev/null || chown _apt "$download"
   (cd "$download" && apt-get download -qq exim4-daemon-light)
   rm -rf "$CACHE/exim.new"
   dpkg -x "$download"/exim4-daemon-light_*.deb "$CACHE/exim.new"
@@ -45,7 +48,7 @@ if [ ! -x "$CACHE/exim/usr/sbin/exim4" ]; then
   mv "$CACHE/exim.new" "$CACHE/exim"
 fi
 
-if [ ! -d "$CACHE/node_modules/postal-mime" ] && command -v npm >/dev/null; then
+if [ ! -d "$CACHE/node_modules/postal-mime" ]; then
   npm install --prefix "$CACHE" --no-audit --no-fund --silent postal-mime@4
 fi
 echo "everything is in place; Exim and postal-mime are in $CACHE"

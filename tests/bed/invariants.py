@@ -26,6 +26,7 @@ PART_HEADERS = frozenset(
 VERBS = frozenset(
     {b"EHLO", b"HELO", b"STARTTLS", b"AUTH", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"QUIT"}
 )
+BARE = frozenset({b"STARTTLS", b"DATA", b"RSET", b"QUIT"})
 PARAMETER = rb"(?: [A-Za-z0-9][A-Za-z0-9-]*(?:=[!-<>-~]+)?)"
 MAIL = re.compile(rb"FROM:<[^\x00-\x20<>\x7f]*>" + PARAMETER + rb"*", re.IGNORECASE)
 NEEDED_KEYWORD = {"SIZE": "SIZE", "BODY": "8BITMIME", "SMTPUTF8": "SMTPUTF8", "RET": "DSN", "ENVID": "DSN"}
@@ -83,7 +84,11 @@ def check_commands(session: Session) -> None:
         assert not re.search(rb"[\x00-\x1f\x7f]", text), f"I1: a control character in a command: {line!r}"
         assert len(line) <= 2048, f"I1: a command of {len(line)} octets"
         assert command.verb in VERBS, f"I1: an unknown command: {line!r}"
-        assert text == text.rstrip(b" "), f"I1: a command with trailing spaces: {line!r}"
+        assert text == text.strip(b" "), f"I1: a command with spaces around it: {line!r}"
+        if command.verb in BARE:
+            assert text.upper() == command.verb, f"I1: a command that takes no argument has one: {line!r}"
+        if command.verb in {b"EHLO", b"HELO"}:
+            assert re.fullmatch(rb"[\w.:\[\]-]+", command.argument), f"I1: not the name of a host: {line!r}"
         if command.verb == b"MAIL":
             assert state in {"idle", "refused"}, f"I1: MAIL within a transaction: {line!r}"
             assert MAIL.fullmatch(_unquoted(command.argument)), f"I1: not a MAIL command: {line!r}"
@@ -95,6 +100,11 @@ def check_commands(session: Session) -> None:
             state = "idle"
         elif command.verb in {b"RSET", b"QUIT", b"EHLO", b"HELO"}:
             state = "idle"
+    for exchange in session.exchanges:
+        for line in exchange.lines[1:]:
+            assert re.fullmatch(rb"([A-Za-z0-9+/]*=*|\*)\r\n", line), "I1: a login line that is not base64"
+    assert not session.before_tls, f"I1: more than STARTTLS came before TLS: {session.before_tls!r}"
+    assert not session.after_quit, f"I1: more came after QUIT: {session.after_quit!r}"
     for message in session.messages:
         keywords = {keyword.split(" ")[0] for keyword in message.offered}
         for name in message.mail_parameters:

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -13,11 +14,13 @@ def reset_on_close(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def hang_up(connection: socket.socket) -> None:
-    """Shut both directions, which also wakes a thread that waits on this socket, and close."""
+def shut(connection: socket.socket, how: int = socket.SHUT_RDWR) -> None:
+    """Shut a connection, which wakes a thread that waits on it.
+
+    Not by the method of an SSL socket: that forgets TLS, and a thread that reads would then get cipher text.
+    """
     with suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
+        socket.socket.shutdown(connection, how)
 
 
 class Listener:
@@ -42,7 +45,7 @@ class Listener:
             self._open.add(connection)
             stopping = self.stopping.is_set()
         if stopping:
-            hang_up(connection)
+            shut(connection)
         return connection
 
     def forget(self, connection: socket.socket) -> None:
@@ -53,7 +56,8 @@ class Listener:
     def drop(self, connection: socket.socket) -> None:
         """Close `connection` and forget it."""
         self.forget(connection)
-        hang_up(connection)
+        shut(connection)
+        connection.close()
 
     def spawn(self, target: object, *arguments: object) -> threading.Thread:
         """Run `target(*arguments)` in a thread that the end of the block joins."""
@@ -88,14 +92,18 @@ class Listener:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stopping.set()
-        with suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)  # wakes accept on Linux; elsewhere its timeout does
+        shut(self._listening)  # wakes accept on Linux; elsewhere its timeout does
         self._acceptor.join(5)
         self._listening.close()
         with self._lock:
             connections, threads = list(self._open), list(self._threads)
         for connection in connections:
-            hang_up(connection)
+            shut(connection, socket.SHUT_RD)  # what has already come is still read
+        deadline = time.monotonic() + 2
+        for thread in threads:
+            thread.join(max(0.01, deadline - time.monotonic()))
+        for connection in connections:
+            shut(connection)
         for thread in threads:
             thread.join(5)
         if self._errors and error is None:

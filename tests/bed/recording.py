@@ -82,6 +82,7 @@ class Session:
     messages: list[Message] = field(default_factory=list)
     ehlo_names: list[bytes] = field(default_factory=list)
     before_tls: bytes = b""  # what the client had sent beyond STARTTLS before TLS began
+    after_quit: bytes = b""  # what it had sent beyond QUIT
     tls_version: str | None = None
     server_name: str | None = None  # SNI
     over: bool = False

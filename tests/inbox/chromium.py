@@ -1,9 +1,8 @@
-"""Chromium, driven over its own DevTools protocol: what a page shows, what it runs, what it complains about."""
+"""Chromium over its own DevTools protocol: what a page shows, what it runs, what it complains about."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import itertools
 import json
 import os
@@ -38,8 +37,7 @@ def find() -> str | None:
 class Page:
     """One page in a browser of its own, with a fresh profile in ``profile``.
 
-    ``problems`` collects every exception, console error and blocked request, in frames too; ``frames`` are
-    the frames in processes of their own: session by address.
+    ``problems`` collects every exception, console error and blocked request, in frames too.
     """
 
     def __init__(self, program: str, profile: Path) -> None:
@@ -53,7 +51,7 @@ class Page:
         self._numbers = itertools.count(1)
         self._answers: dict[int, Any] = {}
         self.problems: list[str] = []
-        self.frames: dict[str, str] = {}
+        self._frame: str | None = None
 
     def __enter__(self) -> Self:
         assert self._process.stderr is not None
@@ -71,11 +69,11 @@ class Page:
         return self
 
     def _watch(self, session: str) -> None:
-        """Listens to a page, or to a frame that the browser keeps in a process of its own."""
+        """Listens to a page, or to a frame in a process of its own, which may be gone before it answers."""
         for domain in ("Page", "Runtime", "Log", "Network"):
-            self._call(f"{domain}.enable", session=session)
+            self._send(f"{domain}.enable", session=session)
         attach = {"autoAttach": True, "waitForDebuggerOnStart": False, "flatten": True}
-        self._call("Target.setAutoAttach", attach, session=session)
+        self._send("Target.setAutoAttach", attach, session=session)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -119,30 +117,31 @@ class Page:
             event = {"type": kind, "key": key, "code": key}
             self._call("Input.dispatchKeyEvent", event | ({"text": text} if kind == "keyDown" else {}))
 
-    def frame_evaluate(self, expression: str) -> Any:
-        """The value of an expression in the frame of the page, which the page itself cannot reach."""
-        tree = self._call("Page.getFrameTree")["frameTree"]
-        frame = tree["childFrames"][0]["frame"]["id"]
-        world = self._call("Page.createIsolatedWorld", {"frameId": frame})["executionContextId"]
-        parameters = {"expression": expression, "contextId": world, "returnByValue": True}
-        return self._call("Runtime.evaluate", parameters)["result"].get("value")
+    def in_frame(self, expression: str) -> Any:
+        """The value of an expression in the newest frame that has a process of its own."""
+        assert self._frame, "there is no such frame"
+        parameters = {"expression": expression, "returnByValue": True}
+        return self._call("Runtime.evaluate", parameters, self._frame)["result"].get("value")
 
     def screenshot(self, file: Path) -> None:
         """Writes what the page shows."""
         file.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))
 
-    def _call(self, method: str, parameters: dict[str, Any] | None = None, session: str | None = None) -> Any:
+    def _send(self, method: str, parameters: dict[str, Any] | None = None, session: str | None = None) -> int:
         number = next(self._numbers)
-        request = {"id": number, "method": method, "params": parameters or {}}
+        request: dict[str, Any] = {"id": number, "method": method, "params": parameters or {}}
         if session != "":
             request["sessionId"] = session or self._session
         self._socket.send(json.dumps(request))
+        return number
+
+    def _call(self, method: str, parameters: dict[str, Any] | None = None, session: str | None = None) -> Any:
+        number = self._send(method, parameters, session)
         while number not in self._answers:
             received = json.loads(self._socket.recv())
             if "id" in received:
                 self._answers[received["id"]] = received
             else:
-                # This may call, and so receive an answer that somebody else waits for.
                 self._note(received["method"], received["params"])
         answer = self._answers.pop(number)
         assert "error" not in answer, (method, answer["error"])
@@ -158,9 +157,9 @@ class Page:
         elif method == "Network.loadingFailed" and event.get("blockedReason"):
             self.problems.append(f"blocked: {event['blockedReason']}")
         elif method == "Target.attachedToTarget":
-            self.frames[event["targetInfo"]["url"]] = event["sessionId"]
-            with contextlib.suppress(AssertionError):  # it may be gone already
-                self._watch(event["sessionId"])
+            self._watch(event["sessionId"])
+            if event["targetInfo"]["type"] == "iframe":
+                self._frame = event["sessionId"]
         elif method == "Page.javascriptDialogOpening":
             self.problems.append(f"dialog: {event['message']}")
-            self._call("Page.handleJavaScriptDialog", {"accept": False})
+            self._send("Page.handleJavaScriptDialog", {"accept": False})

@@ -63,7 +63,7 @@ async function loadOnce() {
   const found = query.value.trim() ? `${answer.count} of ${plural(answer.total, "message")}` : plural(answer.total, "message");
   $("count").textContent = `${found}, ${bytes(answer.size)}. The newest ${answer.keep} are kept.`;
   drawRows(answer.count);
-  const wanted = decodeURIComponent(location.hash.slice(2));
+  const wanted = location.hash.slice(2);
   if (!state.messages.some((message) => message.id === state.selected)) {
     const linked = state.messages.find((message) => message.id === wanted);
     select((linked ?? state.messages[0])?.id ?? null);
@@ -144,7 +144,7 @@ async function select(id, byHand = false) {
     store("nina-seen", [...seen].slice(-2000));
   }
   markSelected();
-  history.replaceState(null, "", `#/${encodeURIComponent(id)}`);
+  history.replaceState(null, "", `#/${id}`);
   if (byHand) $(`m-${id}`)?.scrollIntoView({ block: "nearest" });
   try {
     const message = await loadMessage(id);
@@ -233,11 +233,16 @@ function live(connected) {
 }
 
 function listen() {
-  if (events) return;
+  if (events || document.visibilityState !== "visible") return;
   events = new EventSource("/api/events");
   events.addEventListener("open", () => live(true));
   events.addEventListener("change", load);
-  events.addEventListener("error", () => live(false));
+  events.addEventListener("error", () => {
+    live(false);
+    if (events?.readyState !== EventSource.CLOSED) return;
+    events = null; // the browser gives up after an answer that is no stream
+    setTimeout(listen, 5000);
+  });
 }
 
 // A hidden page holds no connection: a browser opens only six to one server.
@@ -291,7 +296,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 addEventListener("hashchange", () => {
-  const id = decodeURIComponent(location.hash.slice(2));
+  const id = location.hash.slice(2);
   if (id && id !== state.selected) select(id, true);
 });
 

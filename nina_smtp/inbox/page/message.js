@@ -49,7 +49,8 @@ export function showMessage(pane, message, remove) {
     next.focus();
   });
   pane.replaceChildren(head(message, tabs, remove), body, ...(bar ? [bar] : []));
-  open(chosenTab ?? (message.html === null ? "Text" : "HTML"));
+  const wanted = chosenTab ?? "HTML";
+  open(wanted === "HTML" && message.html === null ? "Text" : wanted);
 }
 
 function head(message, tabs, remove) {

@@ -1,0 +1,57 @@
+"""What the library asks of the node that sends mail, beyond what every node does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nina_smtp.delivery.result import Results
+from nina_smtp.envelope import Envelope
+from nina_smtp.message import Message
+from nina_smtp.node import Task
+from nina_smtp.parameters.merge import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A mail that was merged and built, and not sent."""
+
+    message: Message
+    sources: Mapping[str, Source]
+
+    @property
+    def bytes(self) -> bytes:
+        """The whole message, CRLF line ends."""
+        return self.message.bytes
+
+    @property
+    def envelope(self) -> Envelope:
+        """Who it is from and to."""
+        return self.message.envelope
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to look at before sending it."""
+        return self.message.warnings
+
+
+class MailNode(Protocol):
+    """The SMTP node, as :mod:`nina_smtp.api` uses it."""
+
+    def build(self, task: Task, index: int = 0) -> Built:
+        """The mail for one input item. Raises ParameterError."""
+        ...
+
+    async def deliver(
+        self,
+        task: Task,
+        *,
+        dry_run: bool = False,
+        on_message: Callable[[int, Message], Any] | None = None,
+    ) -> Results:
+        """Sends the mail for every input item; the results say what became of each.
+
+        With ``dry_run`` nothing is connected to. ``on_message`` gets every finished message before it is sent.
+        """
+        ...

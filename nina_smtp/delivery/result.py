@@ -1,0 +1,116 @@
+"""What became of one mail, as the contract (section 4) has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from nina_smtp.envelope import Envelope
+from nina_smtp.errors import NinaError
+from nina_smtp.parameters.merge import Source
+from nina_smtp.smtp.transaction import Refusal
+
+
+class Status(str, Enum):
+    """How a mail ended."""
+
+    SENT = "sent"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    DRY_RUN = "dryRun"
+    NOT_ATTEMPTED = "notAttempted"
+
+
+class OnPartial(str, Enum):
+    """What a refused recipient means for a mail that others got."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One mail, for the input item ``item``."""
+
+    status: Status
+    item: int
+    message_id: str | None = None
+    envelope: Envelope | None = None
+    accepted: tuple[str, ...] = ()
+    rejected: tuple[Refusal, ...] = ()
+    response: str | None = None
+    size: int | None = None
+    attempts: int = 0
+    duration_ms: int = 0
+    server: Mapping[str, Any] | None = None
+    sources: Mapping[str, Source] = field(default_factory=dict[str, Source])
+    warnings: tuple[str, ...] = ()
+    error: NinaError | None = None
+
+    def succeeded(self, on_partial: OnPartial = OnPartial.WARN) -> bool:
+        """Whether the work may go on as if all was well."""
+        if self.status is Status.PARTIAL:
+            return on_partial is OnPartial.WARN
+        return self.status in (Status.SENT, Status.DRY_RUN)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON of the contract, section 4; keys that say nothing are left out."""
+        shape: dict[str, Any] = {"status": self.status.value}
+        if self.message_id:
+            shape["messageId"] = self.message_id
+        shape["accepted"] = list(self.accepted)
+        shape["rejected"] = [refusal_as_dict(refusal) for refusal in self.rejected]
+        if self.envelope:
+            shape["envelope"] = {"from": self.envelope.sender, "to": list(self.envelope.recipients)}
+        if self.response:
+            shape["response"] = self.response
+        if self.size is not None:
+            shape["size"] = self.size
+        shape["attempts"] = self.attempts
+        shape["durationMs"] = self.duration_ms
+        if self.server:
+            shape["server"] = dict(self.server)
+        shape["sources"] = {name: source.as_dict() for name, source in self.sources.items()}
+        shape["warnings"] = list(self.warnings)
+        shape["item"] = self.item
+        if self.error:
+            shape["error"] = self.error.as_dict()
+        return shape
+
+
+def refusal_as_dict(refusal: Refusal) -> dict[str, Any]:
+    """One entry of ``rejected``."""
+    reply = refusal.reply
+    return {
+        "address": refusal.address,
+        "code": reply.code,
+        "enhancedCode": reply.enhanced_code,
+        "message": str(reply),
+        "temporary": reply.is_transient,
+    }
+
+
+class Results(list[Result]):
+    """One result for every input item, in order."""
+
+    def __init__(self, results: Iterable[Result] = (), on_partial: OnPartial = OnPartial.WARN) -> None:
+        super().__init__(results)
+        self.on_partial = on_partial
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every mail went out."""
+        return all(result.succeeded(self.on_partial) for result in self)
+
+    def raise_for_status(self) -> None:
+        """Raises the error of the first mail that did not go out."""
+        for result in self:
+            if not result.succeeded(self.on_partial):
+                raise result.error or NinaError(f"The mail for item {result.item} ended as {result.status.value}.")
+
+    def as_dicts(self) -> list[dict[str, Any]]:
+        """JSON."""
+        return [result.as_dict() for result in self]

@@ -1,0 +1,1 @@
+"""Where the parameters of an operation come from: node, extracted, input. Nothing here does I/O."""
