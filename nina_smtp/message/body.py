@@ -1,7 +1,7 @@
 """Text parts: canonical line ends, and the transfer encoding that changes nothing (RFC 2045 section 6).
 
-What is given is what a reader decodes, to the last character; only line ends are made CRLF, because that is what
-a line end is in mail. 7bit is used for text that survives every relay as it is: ASCII, lines of at most 78 octets,
+What is given is what a reader decodes; only line ends are made CRLF, because that is what a line end is in mail,
+and a body that is text alone ends with one. 7bit is used for text that survives every relay as it is: ASCII, lines of at most 78 octets,
 no trailing white space, no line starting with ``From``. Otherwise quoted-printable, or base64 where that is
 shorter. 8bit is used only inside a message that needs SMTPUTF8 anyway, since that implies 8BITMIME (RFC 6531 3.1).
 """
@@ -43,11 +43,17 @@ def canonical(text: str) -> bytes:
     return data.replace(b"\n", b"\r\n")
 
 
-def encode_text(text: str, *, allow_8bit: bool = False, alone: bool = False) -> EncodedText:
-    """Encodes one text part. ``alone``: it is the whole body, so it has to end with a line end of its own."""
+def encode_text(text: str, *, allow_8bit: bool = False, alone: bool = False, signed: bool = False) -> EncodedText:
+    """Encodes one text part. ``alone``: it is the whole body, which on the wire has to end with a line end.
+
+    A text that does not gets one, as from every mailer; if it is ``signed``, base64 keeps it to the octet instead.
+    """
     data = canonical(text)
-    unfinished = alone and not data.endswith(b"\r\n")
-    if not unfinished and (encoding := _as_it_is(data, allow_8bit)):
+    if alone and not data.endswith(b"\r\n"):
+        if signed:
+            return EncodedText("base64", _base64_lines(data))
+        data += b"\r\n"
+    if encoding := _as_it_is(data, allow_8bit):
         return EncodedText(encoding, data)
     # A character beyond ASCII adds one to three octets in UTF-8 and four to eight more in quoted-printable:
     # that beats base64's third as long as there are few of them.
@@ -57,8 +63,7 @@ def encode_text(text: str, *, allow_8bit: bool = False, alone: bool = False) -> 
     quoted = b2a_qp(data + b"\r\n", istext=True)[:-2]
     if b"From " in quoted:
         quoted = _LINE_FROM.sub(b"=46rom=\r\n ", quoted)
-    # A soft line break ends the last line without adding one to the text.
-    return EncodedText("quoted-printable", quoted + b"=\r\n" if unfinished else quoted)
+    return EncodedText("quoted-printable", quoted)
 
 
 def _as_it_is(data: bytes, allow_8bit: bool) -> str | None:

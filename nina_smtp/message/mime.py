@@ -296,6 +296,7 @@ class _Body:
         self._email = email
         self._token = token
         self._allow_8bit = allow_8bit
+        self._signed = email.secret_key is not None
         self.warnings: list[str] = []
         self.largest: str | None = None
 
@@ -331,7 +332,7 @@ class _Body:
 
     def _text(self, subtype: str, parameter: str, text: str, *, alone: bool = False) -> _Part:
         try:
-            encoded = encode_text(text, allow_8bit=self._allow_8bit, alone=alone)
+            encoded = encode_text(text, allow_8bit=self._allow_8bit, alone=alone, signed=self._signed)
         except ParameterError as error:
             error.parameter = parameter
             raise

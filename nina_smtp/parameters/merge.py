@@ -167,13 +167,13 @@ class Merger:
             path, value = by_name[name]
             found.append((value, Source("extracted", path)))
         if name in outer:
-            found.append((outer[name], Source("input", f"$.{name}")))
+            found.append((outer[name], Source("input")))
         empty = () if parameter.empty_is_value else ("",)
         return [(value, source) for value, source in found if not _is_absent(value, empty)]
 
     def _checked(self, parameter: Parameter, value: Any, source: Source) -> Any:
-        if parameter.is_list and not isinstance(value, list):
-            value = [value]
+        if parameter.is_list and isinstance(value, Mapping):
+            value = [value]  # one attachment; a text may be a whole list of mailboxes and stays as it is
         return _located(parameter.name, source.source, parameter.check, value)
 
     def _missing(self, parameter: Parameter, item: Mapping[str, Any]) -> NinaError:
@@ -260,7 +260,9 @@ class _Literal(str):
 
 
 def _is_absent(value: Any, empty: tuple[str, ...]) -> bool:
-    return value is None or value is _ABSENT or (value in empty and not isinstance(value, _Literal) if isinstance(value, str) else False)
+    if isinstance(value, str):
+        return value in empty and not isinstance(value, _Literal)
+    return value is None or value is _ABSENT
 
 
 def _matched(parameter: Parameter, path: str, matches: tuple[Any, ...]) -> Any:
@@ -288,7 +290,7 @@ def _fits(parameter: Parameter) -> Callable[[Any], bool]:
         if value == "" or value is None:
             return False
         try:
-            parameter.check([value] if parameter.is_list and not isinstance(value, list) else value)
+            parameter.check([value] if parameter.is_list and isinstance(value, Mapping) else value)
         except NinaError:
             return False
         return True

@@ -122,10 +122,16 @@ class Schedule:
         made = with_lineage(outputs, got.items)
         return self._with(node_id, Outcome(NodeStatus.SUCCEEDED, len(got.items), made))
 
-    def failed(self, node_id: str, error: Mapping[str, Any]) -> Schedule:
-        """The state after a node failed as a whole. Raises ValueError if it was not ready."""
+    def failed(
+        self, node_id: str, error: Mapping[str, Any], outputs: Mapping[str, Sequence[Item]] | None = None
+    ) -> Schedule:
+        """The state after a node failed as a whole; ``outputs`` are shown, and go nowhere.
+
+        Raises ValueError if it was not ready.
+        """
         got = self._expect(node_id)
-        return self._with(node_id, Outcome(NodeStatus.FAILED, len(got.items), error=error))
+        made = with_lineage(outputs or {}, got.items)
+        return self._with(node_id, Outcome(NodeStatus.FAILED, len(got.items), made, error))
 
     def after(self, results: Iterable[Finished]) -> Schedule:
         """The state after all of ``results``, in whatever order. Raises ValueError if one could not run."""

@@ -54,7 +54,7 @@ def _check(name: str, field: FieldInfo) -> Callable[[Any], Any]:
         except ValidationError as failure:
             problem = failure.errors(include_url=False, include_input=False)[-1]
             raise ParameterError(
-                f"{name} cannot be {_kind(value)}: {problem['msg'][:1].lower()}{problem['msg'][1:]}.",
+                f"{name} cannot be {_shown(value)}: {problem['msg'][:1].lower()}{problem['msg'][1:]}.",
                 hint=f"For example {example!r}." if example is not None else None,
             ) from None
 
@@ -100,6 +100,10 @@ def _attachment_error(place: str, problem: Any) -> NinaError:
 
 def _aliases(form: type[Form] | type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in form.model_fields.items()]
+
+
+def _shown(value: Any) -> str:
+    return ascii(value[:40]) if isinstance(value, str) else _kind(value)
 
 
 def _kind(value: Any) -> str:
