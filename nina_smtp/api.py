@@ -21,7 +21,7 @@ Items = Json | str | Sequence[Json | str]
 def send(
     node: Json,
     credential: Json,
-    items: Items = (),
+    items: Items | None = None,
     *,
     idempotency_key: str | None = None,
     dry_run: bool = False,
@@ -36,7 +36,7 @@ def send(
 async def send_async(
     node: Json,
     credential: Json,
-    items: Items = (),
+    items: Items | None = None,
     *,
     idempotency_key: str | None = None,
     dry_run: bool = False,
@@ -45,23 +45,23 @@ async def send_async(
     """One result for each item, whatever became of it; nothing is raised for a mail that does not go out.
 
     ``node`` is ``{"resource": "email", "operation": "send", "parameters": {…}, "extract": {…}, "options": {…}}``,
-    ``credential`` is ``{"type": "smtp", "data": {…}}`` or the data alone, ``items`` one item or a list; without
-    any, one mail is sent from the node alone. With ``idempotency_key`` the Message-IDs are the same every time.
+    ``credential`` is ``{"type": "smtp", "data": {…}}`` or the data alone, ``items`` one item or a list. Without
+    ``items`` one mail is sent from the node alone; an empty list sends none. With ``idempotency_key`` the Message-IDs are the same every time.
     What is wrong with the node or the credential is the error of every result, and nothing is connected to.
     """
-    listed = _listed(items)
     try:
-        task = _task(node, credential, listed, idempotency_key, blobs)
-        return await _mail_node().deliver(task, dry_run=dry_run)
+        task = mail_task(node, credential, items, key=idempotency_key, blobs=blobs)
+        return await mail_node().deliver(task, dry_run=dry_run)
     except NinaError as error:
-        return Results(Result(Status.FAILED, index, error=error) for index in range(len(listed)))
+        count = len(items) if isinstance(items, (list, tuple)) else 1
+        return Results(Result(Status.FAILED, index, error=error) for index in range(count))
 
 
 def build(node: Json, credential: Json, item: Json | str | None = None, *, blobs: BlobStore | None = None) -> Built:
     """Merges and builds the mail for one item, and sends nothing: ``.bytes``, ``.envelope``, ``.sources``,
     ``.warnings``. Raises ParameterError or InvalidCredential.
     """
-    return _mail_node().build(_task(node, credential, [{} if item is None else item], None, blobs))
+    return mail_node().build(mail_task(node, credential, item, blobs=blobs))
 
 
 def read_credential(credential: Json, catalog: Catalog | None = None) -> Any:
@@ -79,28 +79,19 @@ def read_credential(credential: Json, catalog: Catalog | None = None) -> Any:
     return (catalog or default_catalog()).credential(name).read(cast(Json, data))
 
 
-def _listed(items: Items) -> Sequence[Json | str]:
-    """A list of items; one mail without any data for an empty one."""
-    if isinstance(items, (str, Mapping)):
-        return [cast("Json | str", items)]
-    return list(items) or [{}]
-
-
-def _task(
-    node: Json,
-    credential: Json,
-    items: Sequence[Json | str],
-    key: str | None,
-    blobs: BlobStore | None,
+def mail_task(
+    node: Json, credential: Json, items: Items | None = None, *, key: str | None = None, blobs: BlobStore | None = None
 ) -> Task:
+    """The work that ``node`` has with ``items``. Raises ParameterError, InvalidCredential."""
     return Task(
         config=node,
-        items=read_items(items, parameter="input", source="input"),
+        items=read_items({} if items is None else items, parameter="input", source="input"),
         blobs=blobs or NoBlobs(),
         credential=read_credential(credential),
         key=key,
     )
 
 
-def _mail_node() -> MailNode:
+def mail_node() -> MailNode:
+    """The node that sends mail."""
     return cast(MailNode, default_catalog().node("smtp"))

@@ -302,3 +302,15 @@ class DeliveryUncertain(ServerError):
 
     type = "deliveryUncertain"
     uncertain = True
+
+
+def error_from_dict(shape: dict[str, Any] | Any) -> NinaError:
+    """The error that ``as_dict`` wrote, as far as its kind and its words go: for what came through JSON."""
+    kinds: dict[str, type[NinaError]] = {}
+    waiting: list[type[NinaError]] = [NinaError]
+    while waiting:
+        kind = waiting.pop()
+        kinds.setdefault(kind.type, kind)
+        waiting.extend(kind.__subclasses__())
+    facts = {key: shape.get(key) for key in ("hint", "parameter", "source", "phase")}
+    return kinds.get(str(shape.get("type")), NinaError)(str(shape.get("message", "")), **facts)

@@ -68,6 +68,8 @@ class NodeType(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()
     config: ClassVar[type[BaseModel]]
     """The form. A host draws it from its JSON Schema."""
+    operations: ClassVar[Mapping[str, type[BaseModel]]] = {}
+    """The forms of its parameters by operation, where the config has both."""
     output_schema: ClassVar[Mapping[str, Any]] = {}
     """JSON Schema of one output item's JSON, so that a host can offer paths before any run."""
     credentials: ClassVar[tuple[str, ...]] = ()

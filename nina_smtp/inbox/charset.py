@@ -36,7 +36,7 @@ def _codec(charset: str | None) -> str | None:
         return None
     try:
         name = codecs.lookup(charset).name
-        b"".decode(name)  # refuses codecs that are not from bytes to text, such as "hex"
+        b" ".decode(name, "replace")  # refuses codecs that are not from bytes to text, such as "hex"
     except (LookupError, ValueError, TypeError):
         return None
     return None if name in _NOT_CHARSETS else name

@@ -14,8 +14,9 @@ from urllib.parse import unquote
 
 # No "<" inside a tag keeps the search linear in a text full of them.
 _IMAGE = re.compile(r"<img\s[^<>]*>", re.IGNORECASE)
-_REMOTE_SOURCE = re.compile(r"""\ssrc\s*=\s*["']?\s*(?:https?:)?//([^\s"'>]*)""", re.IGNORECASE)
-_REMOTE_STYLE = re.compile(r"""(?:url\(\s*["']?|\sbackground\s*=\s*["']?)\s*(?:https?:)?//""", re.IGNORECASE)
+_REMOTE = r"""\s*(?:["']\s*)?(?:https?:)?//"""
+_REMOTE_SOURCE = re.compile(rf"""\ssrc\s*={_REMOTE}([^\s"'>]*)""", re.IGNORECASE)
+_REMOTE_STYLE = re.compile(rf"""(?:url\(|\sbackground\s*=){_REMOTE}""", re.IGNORECASE)
 _CONTENT_ID = re.compile(r"""(?<=["'=(])cid:([^\s"'()<>]{1,998})""", re.IGNORECASE)
 _DOCTYPE = re.compile(r"<!doctype[^<>]*>", re.IGNORECASE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
+from typing import Any, ClassVar
 
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.mailnode import Built
@@ -19,7 +19,7 @@ from nina_smtp.smtp.session import Delivery
 from nina_smtp.workflow.items import Item
 
 from .courier import Courier
-from .forms import NodeFields
+from .forms import NodeFields, SendFields, SendRawFields
 from .mail import Naming, build
 from .schema import OUTPUT_SCHEMA
 from .tables import is_html, table
@@ -33,6 +33,7 @@ class SmtpNode(NodeType):
     description = "Sends mail through an SMTP server."
     aliases = ("mail", "email", "e-mail", "send", "notify", "alert", "message")
     config = NodeFields
+    operations: ClassVar = {"send": SendFields, "sendRaw": SendRawFields}
     output_schema = OUTPUT_SCHEMA
     credentials = ("smtp",)
     outputs = ("success", "error")
@@ -133,7 +134,7 @@ class _Work:
                 source="node",
             )
         inputs = [item.json for item in task.items]
-        return cls(plan, task, task.credential, [_digest(inputs)] if options.mode == "once" else inputs)
+        return cls(plan, task, task.credential, [_digest(inputs)] if options.mode == "once" and inputs else inputs)
 
     def merge(self, index: int) -> Merged:
         return self.plan.merger.merge(self.inputs[index], self._upstream(index))
@@ -210,7 +211,7 @@ class _Work:
 
 def _digest(inputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The one input of mode ``once``: the first item's keys, and all items as ``items``."""
-    return {**(inputs[0] if inputs else {}), "items": list(inputs)}
+    return {**inputs[0], "items": list(inputs)}
 
 
 def _status(delivery: Delivery) -> Status:

@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
+LOAD_BEFORE = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -89,6 +91,7 @@ class Report:
 def described_machine(packages: Sequence[str]) -> dict[str, str]:
     facts = {
         "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
+        "load before": f"{LOAD_BEFORE:.1f}",
         "system": f"{platform.system()} {platform.release()}",
         platform.python_implementation(): platform.python_version(),
         "TLS": " ".join(ssl.OPENSSL_VERSION.split()[:2]),

@@ -123,6 +123,16 @@ class Page:
         parameters = {"expression": expression, "returnByValue": True}
         return self._call("Runtime.evaluate", parameters, self._frame)["result"].get("value")
 
+    def until_in_frame(self, expression: str, seconds: float = 15) -> None:
+        """Waits until an expression is true in that frame, and until there is one."""
+        end = time.monotonic() + seconds
+        while True:
+            # Each call to the page also takes in what the browser tells about its frames.
+            self.evaluate("new Promise(done => requestAnimationFrame(done))")
+            if self._frame and self.in_frame(expression):
+                return
+            assert time.monotonic() < end, f"never true: {expression}; problems: {self.problems}"
+
     def screenshot(self, file: Path) -> None:
         """Writes what the page shows."""
         file.write_bytes(base64.b64decode(self._call("Page.captureScreenshot")["data"]))

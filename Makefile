@@ -1,0 +1,70 @@
+# make demo    the main job on the embedded default: an alert becomes a mail with two files
+# make test    installs what the tests need and runs them all
+# make check   everything a change has to pass: format, lint, two type checkers, tests, the built package
+#
+# PYTHON=python3.12 make test   uses another interpreter (3.11 or newer)
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := nina_smtp credentials nodes tests examples/demo.py
+
+.PHONY: demo test check check-all lint types format bench clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.inbox
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.check
+	sh tests/bed/install-servers.sh
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST)
+
+check: lint types test
+	$(BIN)/python -m build --no-isolation --outdir $(VENV)/dist . > $(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }
+
+# The tests on every interpreter that is found here.
+check-all: check
+	@for version in 3.11 3.12 3.13 3.14; do \
+	  if command -v python$$version > /dev/null && python$$version -c '' 2> /dev/null; then \
+	    echo "== python$$version"; \
+	    $(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+	  else echo "== python$$version: not here"; fi; \
+	done
+
+lint: $(VENV)/.check
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+types: $(VENV)/.check
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: $(VENV)/.check
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+# Measured against nodemailer, aiosmtplib and the standard library, in one run; see tests/benchmarks/README.md.
+bench: $(VENV)/.bench
+	$(BIN)/python tests/benchmarks
+
+clean:
+	rm -rf $(VENV) .venv-3.* dist .coverage .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed; choose one with PYTHON=python3.12 make $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "This Python cannot make environments: on Debian, apt-get install python3-venv"; exit 1; }
+
+# One stamp for each set of extras: pyproject.toml is what they are made of.
+$(VENV)/.inbox: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[inbox]'
+	@touch $@
+
+$(VENV)/.check: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check hatchling --editable '.[check]'
+	@touch $@
+
+$(VENV)/.bench: $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@

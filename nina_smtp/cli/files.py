@@ -1,0 +1,89 @@
+"""JSON files, standard input, and ``${NAME}`` from the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from nina_smtp.errors import InvalidCredential, NinaError, ParameterError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def read_bytes(path: str, what: str) -> bytes:
+    """A file, or standard input for ``-``. Raises ParameterError naming ``what`` it was to be."""
+    try:
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    except OSError as error:
+        raise ParameterError(
+            f"The {what} {path} cannot be read: {error.strerror}.", hint="Check the path.", parameter=what
+        ) from None
+
+
+def read_json(path: str, what: str) -> Any:
+    """The JSON in a file. Raises ParameterError with line and column. A key may not be twice in an object."""
+    data = read_bytes(path, what)
+    try:
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise _bad(path, what, f"octet {error.start} is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise _bad(path, what, f"line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except RecursionError:
+        raise _bad(path, what, "it is nested too deeply") from None
+    except ValueError as error:
+        raise _bad(path, what, str(error)) from None
+
+
+def read_object(path: str, what: str) -> Mapping[str, Any]:
+    """A JSON object in a file. Raises ParameterError."""
+    value = read_json(path, what)
+    if not isinstance(value, dict):
+        raise ParameterError(f"The {what} {path} is not a JSON object.", parameter=what)
+    return cast(Mapping[str, Any], value)
+
+
+def read_credential_file(path: str) -> Mapping[str, Any]:
+    """A credential file, with ``${NAME}`` filled in. Raises ParameterError, InvalidCredential."""
+    return expand(read_object(path, "credential"))
+
+
+def expand(value: Any) -> Any:
+    """``value`` with ``${NAME}`` in its strings read from the environment. Raises InvalidCredential if unset."""
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda found: _variable(found[1]), value)
+    if isinstance(value, Mapping):
+        return {key: expand(inner) for key, inner in cast(Mapping[str, Any], value).items()}
+    if isinstance(value, list):
+        return [expand(inner) for inner in cast(list[Any], value)]
+    return value
+
+
+def _variable(name: str) -> str:
+    if name not in os.environ:
+        raise InvalidCredential(
+            f"The environment has no variable {name}.", hint=f"Set it: export {name}=…", parameter=name
+        )
+    return os.environ[name]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    collected = dict(pairs)
+    if len(collected) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!a} is twice in one object")
+    return collected
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _bad(path: str, what: str, why: str) -> NinaError:
+    return ParameterError(f"The {what} {path} is not JSON: {why}.", hint="Correct it there.", parameter=what)

@@ -1,0 +1,78 @@
+"""``nina-smtp run``: one workflow, once."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nina_smtp.api import read_credential
+from nina_smtp.catalog import default_catalog
+from nina_smtp.cli import files
+from nina_smtp.cli.output import FAILED, OK, print_json, say, status_of
+from nina_smtp.errors import ParameterError, error_from_dict
+from nina_smtp.workflow.blobs import FolderBlobStore
+from nina_smtp.workflow.run import NodeRun, Run, run
+from nina_smtp.workflow.schedule import NodeStatus, RunStatus
+from nina_smtp.workflow.validate import load, validate
+
+
+def run_workflow(path: str, input_path: str | None, named: Sequence[str], folder: Path | None) -> int:
+    """Runs the workflow in ``path`` and prints its run. Raises NinaError for anything wrong before it starts."""
+    catalog = default_catalog()
+    document = _with_environment(load(files.read_bytes(path, "workflow")))
+    workflow = validate(document, catalog)
+    credentials = {name: read_credential(files.read_credential_file(file)) for name, file in map(_pair, named)}
+    items = files.read_json(input_path, "input") if input_path else None
+    with tempfile.TemporaryDirectory(prefix="nina-smtp-") as temporary:
+        blobs = FolderBlobStore(folder or Path(temporary))
+        done = asyncio.run(
+            run(workflow, catalog, trigger_items=items, credentials=credentials, blobs=blobs, progress=show_progress)
+        )
+    print_json(done.as_dict())
+    return status_of_run(done)
+
+
+def show_progress(node: NodeRun) -> None:
+    """One line for a node that is settled."""
+    if node.status is NodeStatus.RUNNING:
+        return
+    made = ", ".join(f"{len(items)} {port}" for port, items in node.outputs.items()) or "nothing"
+    say(f"{node.status.value:<10} {node.name}  {node.items_in} in, {made} out, {node.duration_ms} ms")
+    if node.error:
+        say(f"           {node.error['message']}")
+        if hint := node.error.get("hint"):
+            say(f"           {hint}")
+
+
+def status_of_run(done: Run) -> int:
+    """0 if all went well, and no mail was lost on the way of an error port."""
+    errors = [node.error for node in done.nodes.values() if node.error]
+    errors += [item.json["error"] for node in done.nodes.values() for item in node.outputs.get("error", ()) if "error" in item.json]
+    if not errors:
+        return OK if done.status is RunStatus.SUCCEEDED else FAILED
+    if any(node.outputs.get("success") for node in done.nodes.values()):
+        return FAILED
+    return status_of(error_from_dict(errors[0]))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals or not name or not path:
+        raise ParameterError(
+            f"{text!a} is not NAME=CRED.json.", hint="For example --credential 'SOC mail=cred.json'.", parameter="credential"
+        )
+    return name, path
+
+
+def _with_environment(document: Any) -> Any:
+    """The document with ``${NAME}`` filled in where a node brings its own credential."""
+    if not isinstance(document, dict) or not isinstance(document.get("nodes"), list):  # pyright: ignore[reportUnknownMemberType]
+        return document  # pyright: ignore[reportUnknownVariableType]
+    nodes: list[Any] = document["nodes"]
+    for node in nodes:
+        if isinstance(node, dict) and isinstance(node.get("credential"), Mapping):  # pyright: ignore[reportUnknownMemberType]
+            node["credential"] = files.expand(node["credential"])
+    return document  # pyright: ignore[reportUnknownVariableType]
