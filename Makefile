@@ -16,7 +16,7 @@ demo: $(VENV)/.inbox
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.check
-	sh tests/bed/install-servers.sh
+	bash tests/bed/install-servers.sh
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST)
 
 check: lint types test

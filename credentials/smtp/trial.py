@@ -17,7 +17,9 @@ from nina_smtp.smtp.session import Session
 Facts = dict[str, Any]
 
 
-async def run_test(account: Account, *, send_to: str | None, progress: Callable[[Step], None] | None) -> Report:
+async def run_test(
+    account: Account, *, send_to: str | None, progress: Callable[[Step], None] | None
+) -> Report:
     """Runs the steps in order and stops at the first that fails. Nothing is raised for what the server does."""
     trial = _Trial(account, progress or (lambda step: None))
     try:
@@ -91,14 +93,25 @@ class _Trial:
     async def _login(self) -> Facts:
         mechanism = self.account.server.mechanism
         await self.session.login()
-        return {"authMethod": mechanism.name, "username": mechanism.username} if mechanism else {"authMethod": "none"}
+        return (
+            {"authMethod": mechanism.name, "username": mechanism.username}
+            if mechanism
+            else {"authMethod": "none"}
+        )
 
     async def _send(self, address: str) -> Facts:
         sender = self.account.sender
         if sender is None:
-            raise NinaError("The credential has no sender.", hint="Fill in fromAddress.", parameter="fromAddress")
+            raise NinaError(
+                "The credential has no sender.", hint="Fill in fromAddress.", parameter="fromAddress"
+            )
         message = compose(
-            Email(sender, address, "Test of a mail credential", text="This mail shows that the credential works.\n")
+            Email(
+                sender,
+                address,
+                "Test of a mail credential",
+                text="This mail shows that the credential works.\n",
+            )
         )
         self.account.policy.check(message.envelope.recipients)
         delivery = await attempt(self.session, message)

@@ -59,10 +59,11 @@ class Inbox:
         try:
             from nina_smtp.inbox import api, smtp, web
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("nina_smtp"):
+            package = (error.name or "").partition(".")[0]
+            if package in {"", "nina_smtp"}:
                 raise
             raise NinaError(
-                f"The inbox needs {error.name}, which is not installed",
+                f"The inbox needs {package}, which is not installed",
                 hint='pip install "nina-smtp[inbox]"',
             ) from error
 

@@ -27,7 +27,10 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "This login may not send from that address: use the login's own address as from, "
             "or have the server allow it (Send As).",
         ),
-        (r"relay", "The server does not relay for you: log in, or use the server that is responsible for the recipient."),
+        (
+            r"relay",
+            "The server does not relay for you: log in, or use the server that is responsible for the recipient.",
+        ),
         (r"greylist", "The server asks to come back later; wait at least five minutes."),
     )
 )
@@ -76,6 +79,8 @@ def advice(reply: Reply, phase: Phase) -> str | None:
             return hint
     if reply.is_transient and phase is Phase.AUTH:
         return "The server cannot check the login right now: try again later."
-    return _BY_PHASE.get(phase) or _BY_CODE.get(reply.code) or (
-        "The server may accept it later." if reply.is_transient else None
+    return (
+        _BY_PHASE.get(phase)
+        or _BY_CODE.get(reply.code)
+        or ("The server may accept it later." if reply.is_transient else None)
     )

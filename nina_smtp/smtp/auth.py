@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nina_smtp.secret import Secret
-from nina_smtp.smtp.protocol import MAX_AUTH_LINE, Command
 from nina_smtp.smtp.phase import Phase
+from nina_smtp.smtp.protocol import MAX_AUTH_LINE, Command
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,9 @@ class Connection:
         for index, address in enumerate(addresses):
             last = index == len(addresses) - 1
             try:
-                async with asyncio.timeout_at(deadline if last else min(deadline, loop.time() + _DEAD_ADDRESS)):
+                async with asyncio.timeout_at(
+                    deadline if last else min(deadline, loop.time() + _DEAD_ADDRESS)
+                ):
                     _, self._wire = await loop.create_connection(
                         lambda: Wire(self.protocol), str(address), self.server.port
                     )
@@ -213,7 +215,9 @@ class Connection:
         hint = "Send again later; if it stays so, ask the server's operator."
         if phase is Phase.GREETING and not self.tls:
             hint = "A port that expects TLS from the start is silent like this: try encryption tls, usually port 465."
-        return ReplyTimeout(f"The server did not answer within {seconds:g} seconds.", hint=hint, phase=phase.value)
+        return ReplyTimeout(
+            f"The server did not answer within {seconds:g} seconds.", hint=hint, phase=phase.value
+        )
 
 
 def _lost(failure: BaseException, phase: Phase) -> ConnectionLost:

@@ -100,7 +100,9 @@ class ReplyParser:
         if self._size > MAX_REPLY:
             raise ProtocolViolation(f"The server sent a reply of more than {MAX_REPLY // 1024} KiB.")
         if self._lines and code != self._code:
-            raise ProtocolViolation(f"The server sent a reply whose code changes from {self._code} to {code}.")
+            raise ProtocolViolation(
+                f"The server sent a reply whose code changes from {self._code} to {code}."
+            )
         self._code = code
         self._lines.append(escaped(self._redact(found[3] or b"")))
         if found[2] == b"-":

@@ -95,7 +95,9 @@ def parse_host(text: str) -> str:
     and what is connected to have to be the same thing.
     """
     if not text:
-        raise InvalidCredential("The host is empty.", hint="Give the name of the mail server.", parameter="host")
+        raise InvalidCredential(
+            "The host is empty.", hint="Give the name of the mail server.", parameter="host"
+        )
     if bad := next((c for c in text if c.isspace() or not c.isprintable()), None):
         raise _bad_host(text, f"it holds U+{ord(bad):04X}")
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
@@ -171,8 +173,12 @@ def no_mail_server(address: IPAddress) -> bool:
     (link-local), all addresses at once (multicast, unspecified).
     """
     plain = getattr(address, "ipv4_mapped", None) or address
-    return bool(plain.is_link_local or plain.is_multicast or plain.is_unspecified or str(plain) == "255.255.255.255")
+    return bool(
+        plain.is_link_local or plain.is_multicast or plain.is_unspecified or str(plain) == "255.255.255.255"
+    )
 
 
-def _bad_host(text: str, reason: str, hint: str = "Give the name of the mail server, like smtp.example.com.") -> InvalidCredential:
+def _bad_host(
+    text: str, reason: str, hint: str = "Give the name of the mail server, like smtp.example.com."
+) -> InvalidCredential:
     return InvalidCredential(f"{text[:80]!a} is not a host: {reason}.", hint=hint, parameter="host")

@@ -101,7 +101,9 @@ class Session:
             return reply
         if 400 <= reply.code < 600:
             raise refusal(ServerRefused, "The server does not want the connection", Phase.GREETING, reply)
-        raise ProtocolViolation(f"The server's greeting is not one: {reply}", phase=Phase.GREETING.value, reply=reply)
+        raise ProtocolViolation(
+            f"The server's greeting is not one: {reply}", phase=Phase.GREETING.value, reply=reply
+        )
 
     async def hello(self) -> Reply:
         """EHLO, or HELO where nothing but plain delivery is asked for. Raises ServerError, TlsRequired."""
@@ -180,7 +182,9 @@ class Session:
         limit = self.capabilities.size
         if limit is not None and size > limit:
             return Delivery((), (), None, _too_large(size, limit))
-        transaction = Transaction(envelope, self.capabilities, size=size, eight_bit=eight_bit, smtputf8=smtputf8)
+        transaction = Transaction(
+            envelope, self.capabilities, size=size, eight_bit=eight_bit, smtputf8=smtputf8
+        )
         try:
             await self.reset()
             await self._envelope(transaction)
@@ -228,7 +232,9 @@ class Session:
         if self.usable:
             self.connection.begin_attempt()
             with suppress(NinaError):  # it has taken what it has taken
-                await self.connection.command(Command(b"QUIT", Phase.QUIT, ends_group=True), self.server.timeouts.quit)
+                await self.connection.command(
+                    Command(b"QUIT", Phase.QUIT, ends_group=True), self.server.timeouts.quit
+                )
         self.connection.abort()
         await self.connection.closed()
 

@@ -103,7 +103,9 @@ def handshake_error(error: Exception, host: str, *, implicit: bool) -> TlsFailed
         )
     if isinstance(error, ssl.SSLError) and "PROTOCOL_VERSION" in str(error):
         return TlsFailed(
-            f"{host} speaks only TLS versions that are not safe any more.", hint="It has to offer TLS 1.2.", phase="tls"
+            f"{host} speaks only TLS versions that are not safe any more.",
+            hint="It has to offer TLS 1.2.",
+            phase="tls",
         )
     return TlsFailed(f"The TLS handshake with {host} failed: {_plain(error)}.", phase="tls")
 

@@ -132,7 +132,9 @@ class Transaction:
 
     def _nobody(self) -> NinaError:
         first = self.refused[0].reply
-        worst = next((r.reply for r in self.refused if r.reply.is_transient), first)  # one that may work decides
+        worst = next(
+            (r.reply for r in self.refused if r.reply.is_transient), first
+        )  # one that may work decides
         count = "the recipient" if len(self.refused) == 1 else f"all {len(self.refused)} recipients"
         return refusal(RecipientsRefused, f"The server refused {count}", Phase.RCPT, worst)
 
@@ -147,7 +149,9 @@ class Transaction:
             self._fail(refusal(MessageRefused, "The server refused to take the message", Phase.DATA, reply))
         else:
             self._fail(
-                ProtocolViolation("The server answered DATA with neither 354 nor a refusal.", phase="data", reply=reply)
+                ProtocolViolation(
+                    "The server answered DATA with neither 354 nor a refusal.", phase="data", reply=reply
+                )
             )
 
     def _verdict(self, reply: Reply) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from inbox.conftest import Running
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16

@@ -33,7 +33,7 @@ HOSTILE = {
         b"Subject: =?%s?q?a=ff?=\r\n" % name for name in (b"idna", b"hex", b"zlib", b"undefined", b"rot13")
     ),
     "a lone surrogate in UTF-7": b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-",
-    "an endless file name": b"Content-Disposition: attachment; filename*=idna''%ff%fe; filename*9999999999*=a\r\n\r\n",
+    "a file name in no charset": b"Content-Type: x/y; name*=idna''%ff%fe; name*9999999999*=a\r\n\r\n",
     "base64 that is none": b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!QUJ",
     "tags without end": b"Content-Type: text/html\r\n\r\n" + b"<img src=" * 200_000,
 }
@@ -88,7 +88,10 @@ def test_encoded_words_cut_inside_a_character_are_joined() -> None:
 
 
 def test_a_name_never_becomes_an_address() -> None:
-    value = r'"evil@evil.test, \"x\"" <a@corp.test>, =?utf-8?q?b=2C_c?= <b@corp.test>, Team: d@corp.test;, e@x (E)'
+    value = (
+        r'"evil@evil.test, \"x\"" <a@corp.test>, =?utf-8?q?b=2C_c?= <b@corp.test>, '
+        "Team: d@corp.test;, e@x (E)"
+    )
     assert addresses(value) == (
         Address('evil@evil.test, "x"', "a@corp.test"),
         Address("b, c", "b@corp.test"),

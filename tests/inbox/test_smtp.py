@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 import smtplib  # noqa: TID251  a client that is not ours
+import socket
 from typing import Any
 
 import pytest
-
 from inbox.conftest import Running
 
 
@@ -123,7 +122,7 @@ def test_the_limit_is_announced(inbox: Running) -> None:
 def test_a_page_that_posts_to_the_smtp_port_sends_no_mail(inbox: Running) -> None:
     answers = conversation(
         inbox,
-        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.test\r\nAccept: */*\r\nContent-Length: 99\r\n",
+        b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://evil.test\r\nA: b\r\nContent-Length: 99\r\n",
         b"\r\nEHLO x\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\nx\r\n.\r\n",
     )
     assert answers[-1].startswith(b"502")

@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const rows = $("rows");
 const query = $("query");
 
-const state = { messages: [], total: 0, limit: STEP, selected: null, shown: null, smtp: null };
+const state = { messages: [], total: 0, limit: STEP, selected: null, smtp: null };
 const seen = new Set(stored("nina-seen", []));
 
 function stored(key, otherwise) {
@@ -134,7 +134,6 @@ function markSelected() {
 async function select(id, byHand = false) {
   state.selected = id;
   if (id === null) {
-    state.shown = null;
     history.replaceState(null, "", location.pathname);
     drawNothing();
     return;
@@ -149,7 +148,6 @@ async function select(id, byHand = false) {
   try {
     const message = await loadMessage(id);
     if (state.selected !== id) return;
-    state.shown = id;
     showMessage($("message"), message, () => remove(id));
   } catch {
     load(); // it left in the meantime
