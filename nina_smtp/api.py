@@ -57,7 +57,9 @@ async def send_async(
         return Results(Result(Status.FAILED, index, error=error) for index in range(count))
 
 
-def build(node: Json, credential: Json, item: Json | str | None = None, *, blobs: BlobStore | None = None) -> Built:
+def build(
+    node: Json, credential: Json, item: Json | str | None = None, *, blobs: BlobStore | None = None
+) -> Built:
     """Merges and builds the mail for one item, and sends nothing: ``.bytes``, ``.envelope``, ``.sources``,
     ``.warnings``. Raises ParameterError or InvalidCredential.
     """
@@ -75,12 +77,19 @@ def read_credential(credential: Json, catalog: Catalog | None = None) -> Any:
     if "data" not in credential and "type" in credential:
         data = {key: value for key, value in credential.items() if key != "type"}
     if not isinstance(name, str) or not isinstance(data, Mapping):
-        raise InvalidCredential("A credential has a type and an object of data.", hint='{"type": "smtp", "data": {…}}')
+        raise InvalidCredential(
+            "A credential has a type and an object of data.", hint='{"type": "smtp", "data": {…}}'
+        )
     return (catalog or default_catalog()).credential(name).read(cast(Json, data))
 
 
 def mail_task(
-    node: Json, credential: Json, items: Items | None = None, *, key: str | None = None, blobs: BlobStore | None = None
+    node: Json,
+    credential: Json,
+    items: Items | None = None,
+    *,
+    key: str | None = None,
+    blobs: BlobStore | None = None,
 ) -> Task:
     """The work that ``node`` has with ``items``. Raises ParameterError, InvalidCredential."""
     return Task(

@@ -32,7 +32,9 @@ class Form(BaseModel):
 F = TypeVar("F", bound=BaseModel)
 
 
-def fill_in(form: type[F], data: Mapping[str, Any], error: type[NinaError], *, source: str | None = None) -> F:
+def fill_in(
+    form: type[F], data: Mapping[str, Any], error: type[NinaError], *, source: str | None = None
+) -> F:
     """Validates ``data`` as ``form``.
 
     Raises ``error`` for the first field that is wrong, with the field as its parameter (``timeouts.connect``,
@@ -66,11 +68,16 @@ def all_problems(form: type[BaseModel], data: object) -> list[NinaError]:
     try:
         form.model_validate(data)
     except ValidationError as failure:
-        return [_in_our_words(form, p, NinaError, None) for p in failure.errors(include_url=False, include_input=False)]
+        return [
+            _in_our_words(form, p, NinaError, None)
+            for p in failure.errors(include_url=False, include_input=False)
+        ]
     return []
 
 
-def _in_our_words(form: type[BaseModel], problem: Any, error: type[NinaError], source: str | None) -> NinaError:
+def _in_our_words(
+    form: type[BaseModel], problem: Any, error: type[NinaError], source: str | None
+) -> NinaError:
     path = field_path(problem["loc"]) or None
     kind, text = problem["type"], problem["msg"]
     if kind == "extra_forbidden":
@@ -113,4 +120,8 @@ def _known_fields(form: type[BaseModel], location: tuple[int | str, ...]) -> lis
 def _example(form: type[BaseModel], location: tuple[int | str, ...]) -> str | None:
     """What the field's own example says, as the remedy."""
     field = _field(form, location[0]) if len(location) == 1 else None
-    return f"For example {json.dumps(field.examples[0], ensure_ascii=False)}." if field and field.examples else None
+    return (
+        f"For example {json.dumps(field.examples[0], ensure_ascii=False)}."
+        if field and field.examples
+        else None
+    )

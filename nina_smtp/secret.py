@@ -57,7 +57,12 @@ class Redactor:
             for form in (raw, b"\0" + username.encode() + b"\0" + raw):
                 encoded = b64encode(form)
                 forms |= {encoded, encoded.rstrip(b"=")}
-            texts: tuple[Any, ...] = (quote(secret, safe=""), quote_plus(secret), raw.hex(), raw.hex().upper())
+            texts: tuple[Any, ...] = (
+                quote(secret, safe=""),
+                quote_plus(secret),
+                raw.hex(),
+                raw.hex().upper(),
+            )
             forms |= {raw, *(text.encode() for text in texts), json.dumps(secret)[1:-1].encode()}
         self._forms = sorted(forms, key=len, reverse=True)
 
@@ -69,4 +74,6 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """``text`` without any of the secrets."""
-        return self(text.encode(errors="surrogatepass")).decode(errors="surrogatepass") if self._forms else text
+        return (
+            self(text.encode(errors="surrogatepass")).decode(errors="surrogatepass") if self._forms else text
+        )

@@ -10,7 +10,6 @@ from nina_smtp.delivery.account import Account
 from nina_smtp.errors import InvalidCredential
 from nina_smtp.forms import fill_in
 
-
 from .fields import SmtpFields
 from .presets import PRESETS
 from .trial import run_test

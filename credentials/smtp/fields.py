@@ -27,7 +27,9 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 def _secret_text(value: SecretStr) -> SecretStr:
     if bad := _FORBIDDEN.search(value.get_secret_value()):
-        raise InvalidCredential(f"It holds U+{ord(bad.group()):04X}.", hint="NUL and line breaks cannot be sent.")
+        raise InvalidCredential(
+            f"It holds U+{ord(bad.group()):04X}.", hint="NUL and line breaks cannot be sent."
+        )
     return value
 
 
@@ -41,7 +43,9 @@ class TimeoutFields(Form):
     greeting: Seconds = Field(60, title="Greeting", description="For the server's greeting.", examples=[60])
     command: Seconds = Field(60, title="Command", description="For the reply to a command.", examples=[60])
     data: Seconds = Field(120, title="Data", description="For the reply to DATA.", examples=[120])
-    final: Seconds = Field(600, title="Final", description="For the reply to the whole message.", examples=[600])
+    final: Seconds = Field(
+        600, title="Final", description="For the reply to the whole message.", examples=[600]
+    )
     quit: Seconds = Field(2, title="Quit", description="For the reply to QUIT.", examples=[2])
     total: Seconds = Field(1200, title="Total", description="For one whole attempt.", examples=[1200])
 
@@ -50,16 +54,30 @@ class PolicyFields(Form):
     """Who may be sent to. Enforced after merging, on what will be sent."""
 
     allow: list[str] | None = Field(
-        None, title="Allowed domains", description="Only these and their subdomains.", examples=[["corp.example"]]
+        None,
+        title="Allowed domains",
+        description="Only these and their subdomains.",
+        examples=[["corp.example"]],
     )
     deny: list[str] = Field(
-        default_factory=list[str], title="Denied domains", description="Never these.", examples=[["gmail.com"]]
+        default_factory=list[str],
+        title="Denied domains",
+        description="Never these.",
+        examples=[["gmail.com"]],
     )
     redirect_all_to: str | None = Field(
-        None, title="Redirect all to", description="Every mail goes here instead.", examples=["me@corp.example"]
+        None,
+        title="Redirect all to",
+        description="Every mail goes here instead.",
+        examples=["me@corp.example"],
     )
     max_recipients: int | None = Field(
-        None, ge=1, le=1000, title="Most recipients", description="In one mail, To, Cc and Bcc together.", examples=[50]
+        None,
+        ge=1,
+        le=1000,
+        title="Most recipients",
+        description="In one mail, To, Cc and Bcc together.",
+        examples=[50],
     )
 
     def policy(self) -> RecipientPolicy:
@@ -73,7 +91,9 @@ class PolicyFields(Form):
 class LimitFields(Form):
     """What the credential may use, shared by everything that uses it."""
 
-    connections: int = Field(5, ge=1, le=100, title="Connections", description="At the same time.", examples=[5])
+    connections: int = Field(
+        5, ge=1, le=100, title="Connections", description="At the same time.", examples=[5]
+    )
     messages_per_second: float | None = Field(
         None, gt=0, title="Messages a second", description="None is no limit.", examples=[10]
     )
@@ -81,7 +101,12 @@ class LimitFields(Form):
         None, ge=1, title="Messages a day", description="None is no limit.", examples=[2000]
     )
     pipeline_window: int = Field(
-        1, ge=1, le=64, title="Pipeline window", description="Mails on their way at once on a connection.", examples=[1]
+        1,
+        ge=1,
+        le=64,
+        title="Pipeline window",
+        description="Mails on their way at once on a connection.",
+        examples=[1],
     )
 
 
@@ -107,10 +132,16 @@ class SmtpFields(Form):
         None, title="Username", description="Usually the mail address.", examples=["alerts@corp.example"]
     )
     password: SecretText | None = Field(
-        None, title="Password", description="The password or app password; sent as it is.", examples=["••••••••"]
+        None,
+        title="Password",
+        description="The password or app password; sent as it is.",
+        examples=["••••••••"],
     )
     auth_method: Literal["login", "plain", "none"] = Field(
-        "login", title="Auth method", description="The SASL mechanism; none does not log in.", examples=["login"]
+        "login",
+        title="Auth method",
+        description="The SASL mechanism; none does not log in.",
+        examples=["login"],
     )
     from_address: str | None = Field(
         None,
@@ -119,7 +150,10 @@ class SmtpFields(Form):
         examples=["SOC <soc@corp.example>"],
     )
     secret_key: SecretText | None = Field(
-        None, title="Signing key", description="Key of the HMAC-SHA256 signature in each mail.", examples=["••••••••"]
+        None,
+        title="Signing key",
+        description="Key of the HMAC-SHA256 signature in each mail.",
+        examples=["••••••••"],
     )
     ca_certificate: str | None = Field(
         None,
@@ -143,10 +177,16 @@ class SmtpFields(Form):
         examples=[False],
     )
     timeouts: TimeoutFields = Field(
-        default_factory=lambda: TimeoutFields(), title="Timeouts", description="In seconds.", examples=[{"connect": 15}]
+        default_factory=lambda: TimeoutFields(),
+        title="Timeouts",
+        description="In seconds.",
+        examples=[{"connect": 15}],
     )
     ehlo_name: str | None = Field(
-        None, title="EHLO name", description="This machine's name, unless given.", examples=["host.corp.example"]
+        None,
+        title="EHLO name",
+        description="This machine's name, unless given.",
+        examples=["host.corp.example"],
     )
     recipient_policy: PolicyFields = Field(
         default_factory=lambda: PolicyFields(),
@@ -185,7 +225,9 @@ class SmtpFields(Form):
         if value and (bad := re.search(r"[\x00\x01\r\n\ud800-\udfff]", value)):
             raise InvalidCredential(f"It holds U+{ord(bad.group()):04X}.", hint="Remove the character.")
         if value and len(value.encode()) > MAX_USERNAME:
-            raise InvalidCredential(f"It is longer than {MAX_USERNAME} octets.", hint="Check what was pasted.")
+            raise InvalidCredential(
+                f"It is longer than {MAX_USERNAME} octets.", hint="Check what was pasted."
+            )
         return value
 
     @field_validator("from_address")
@@ -254,7 +296,11 @@ class SmtpFields(Form):
         return kind(self.username, Secret(self.password.get_secret_value()))
 
     def _pin(self) -> str | None:
-        return self.certificate_fingerprint.lower().replace(":", "")[6:] if self.certificate_fingerprint else None
+        return (
+            self.certificate_fingerprint.lower().replace(":", "")[6:]
+            if self.certificate_fingerprint
+            else None
+        )
 
     def _sender(self) -> Mailbox | None:
         if self.from_address:
@@ -267,7 +313,9 @@ class SmtpFields(Form):
     def _warnings(self) -> list[str]:
         found: list[str] = []
         if self.tls_skip_verify and not self.certificate_fingerprint and self.encryption != "none":
-            found.append("The server's certificate is not verified: anybody in between can read the password.")
+            found.append(
+                "The server's certificate is not verified: anybody in between can read the password."
+            )
         if self.encryption == "none" and self.auth_method != "none":
             found.append("The password is sent in clear text.")
         elif self.encryption == "none":

@@ -1,16 +1,23 @@
-"""The test of a credential, step by step, so that a failure says where it is."""
+"""The test of a credential, step by step, so that a failure says where it is.
+
+A certificate that is rejected is looked at again, over a second connection that verifies nothing and on which
+nobody logs in, so that the failed step can show what a person would have to pin.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 from nina_smtp.credential import Report, Step
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.attempt import attempt
-from nina_smtp.errors import NinaError
+from nina_smtp.envelope import Envelope
+from nina_smtp.errors import CertificateRejected, NinaError
 from nina_smtp.message import Email, compose
+from nina_smtp.smtp.doctor import presented
 from nina_smtp.smtp.server import Encryption
 from nina_smtp.smtp.session import Session
 
@@ -20,7 +27,7 @@ Facts = dict[str, Any]
 async def run_test(
     account: Account, *, send_to: str | None, progress: Callable[[Step], None] | None
 ) -> Report:
-    """Runs the steps in order and stops at the first that fails. Nothing is raised for what the server does."""
+    """Runs the steps in order, up to the first that fails. Nothing is raised for what the server does."""
     trial = _Trial(account, progress or (lambda step: None))
     try:
         await trial.run(send_to)
@@ -59,7 +66,8 @@ class _Trial:
         try:
             facts = await action()
         except NinaError as error:
-            self._done(Step(name, False, _since(begin), error=error.as_dict()))
+            facts = await self._rejected_certificate() if isinstance(error, CertificateRejected) else {}
+            self._done(Step(name, False, _since(begin), facts, error.as_dict()))
             raise
         self._done(Step(name, True, _since(begin), facts))
 
@@ -78,6 +86,12 @@ class _Trial:
     async def _implicit_tls(self) -> Facts:
         await self.session.connection.start_tls()
         return self._tls_facts()
+
+    async def _rejected_certificate(self) -> Facts:
+        self.session.connection.abort()
+        peer = self.session.connection.peer
+        tls, _ = await presented(self.account.server, [peer] if peer else [])
+        return tls.details() if tls else {}
 
     async def _greeting(self) -> Facts:
         return {"reply": str(await self.session.greet())}
@@ -113,6 +127,8 @@ class _Trial:
                 text="This mail shows that the credential works.\n",
             )
         )
+        if redirect := self.account.policy.redirect_all_to:
+            message = replace(message, envelope=Envelope(message.envelope.sender, (redirect.address,)))
         self.account.policy.check(message.envelope.recipients)
         delivery = await attempt(self.session, message)
         if delivery.error:
@@ -130,13 +146,7 @@ class _Trial:
     def _tls_facts(self) -> Facts:
         tls = self.session.connection.tls
         assert tls
-        return {
-            **tls.as_dict(),
-            "fingerprint": tls.fingerprint,
-            "subject": tls.subject,
-            "issuer": tls.issuer,
-            "expires": tls.expires,
-        }
+        return tls.details()
 
 
 def _since(begin: float) -> int:

@@ -16,8 +16,8 @@ _NO_SMTPUTF8 = Reply(553, ("5.6.7 not sent: the server does not offer SMTPUTF8, 
 async def attempt(session: Session, message: Message) -> Delivery:
     """Sends ``message``, in the form this server can carry.
 
-    Recipients that need SMTPUTF8 are refused one by one where it is not offered (RFC 6531 3.2), and the others
-    get the mail. Nothing is raised for what the server or the network does.
+    Recipients that need SMTPUTF8 are refused one by one where it is not offered (RFC 6531 3.2), and the
+    others get the mail. Nothing is raised for what the server or the network does.
     """
     capabilities = session.capabilities
     left_out: tuple[str, ...] = ()

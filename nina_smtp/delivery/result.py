@@ -109,7 +109,9 @@ class Results(list[Result]):
         """Raises the error of the first mail that did not go out."""
         for result in self:
             if not result.succeeded(self.on_partial):
-                raise result.error or NinaError(f"The mail for item {result.item} ended as {result.status.value}.")
+                raise result.error or NinaError(
+                    f"The mail for item {result.item} ended as {result.status.value}."
+                )
 
     def as_dicts(self) -> list[dict[str, Any]]:
         """JSON."""

@@ -1,8 +1,9 @@
 """Attachments: base64 in, base64 on the wire, in chunks, without ever holding the decoded whole.
 
-Content is a base64 string (RFC 4648 section 4, padded; ASCII white space between characters is accepted) or a
-stored file. It is checked completely before anything is sent, and rewrapped to lines of 76 while it is sent: the
-check is one pass of ``bytes.translate`` over slices, the rewrapping one ``struct.unpack`` and one ``join`` a slice.
+Content is a base64 string (RFC 4648 section 4, padded; ASCII white space between characters is accepted) or
+a stored file. It is checked completely before anything is sent, and rewrapped to lines of 76 while it is
+sent: the check is one pass of ``bytes.translate`` over slices, the rewrapping one ``struct.unpack`` and one
+``join`` a slice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
@@ -20,6 +22,7 @@ from nina_smtp.errors import InvalidAttachment
 
 SLICE = 128 * 1024  # characters of base64 looked at together: it stays in the processor's cache
 MAX_FILENAME = 255  # octets of UTF-8
+MAX_TYPE = 1000  # characters of a content type with its parameters
 SNIFFED = 4096  # octets: libmagic tells a docx from 2048 on
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -29,7 +32,8 @@ _LINES = struct.Struct("76s" * 1024)
 _ODD = re.compile(rb"[^A-Za-z0-9+/ \t\r\n]")
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
 _TYPE_PARAMETER = re.compile(
-    r"""\s*;\s*([A-Za-z0-9!#$&^_.+-]{1,64})\s*=\s*(?:([A-Za-z0-9!#$&^_.+-]{1,200})|"([^"\\\x00-\x1f\x7f]{0,200})")\s*"""
+    r"""[ \t]*;[ \t]*([A-Za-z0-9!#$&^_.+-]{1,64})[ \t]*=[ \t]*"""
+    r"""(?:([A-Za-z0-9!#$&^_.+-]{1,200})|"([^"\\\x00-\x1f\x7f\ud800-\udfff]{0,200})")[ \t]*"""
 )
 _CONTENT_ID = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.@-]{1,200}")
 OCTET_STREAM = "application/octet-stream"
@@ -38,7 +42,10 @@ OCTET_STREAM = "application/octet-stream"
 class Content(Protocol):
     """What an attachment holds: how long its base64 is on the wire, and the wire lines themselves."""
 
-    wire_size: int
+    @property
+    def wire_size(self) -> int:
+        """Octets on the wire, line ends included."""
+        ...
 
     def lines(self) -> Iterator[bytes]:
         """The base64 in lines of 76 and CRLF, the last one ended too, in chunks of about 100 KiB."""
@@ -57,6 +64,21 @@ class File(Protocol):
     def open(self) -> BinaryIO:
         """The content, to be read and closed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes along: ``content`` is base64 text, or a stored file.
+
+    ``content_type`` is sniffed when absent. ``disposition`` is ``attachment`` or ``inline``; when absent it
+    is inline if the HTML refers to ``content_id``.
+    """
+
+    filename: str
+    content: str | File
+    content_type: str | None = None
+    content_id: str | None = None
+    disposition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +110,7 @@ class Base64Content:
     def head(self) -> bytes:
         """Decodes the first slice only."""
         start = self.text[: SNIFFED * 3].encode("ascii").translate(None, _SPACE)[: SNIFFED // 3 * 4]
-        return a2b_base64(start)
+        return a2b_base64(start[: len(start) // 4 * 4])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +139,11 @@ class FileContent:
             return stream.read(SNIFFED)
 
 
+def read_content(content: str | File) -> Content:
+    """What an attachment holds, checked. Raises InvalidAttachment."""
+    return check_base64(content) if isinstance(content, str) else FileContent(content)
+
+
 def _wrapped(octets: bytes, whole: int) -> bytes:
     lines: list[bytes] = []
     step = _LINES.size
@@ -130,7 +157,7 @@ def _wrapped(octets: bytes, whole: int) -> bytes:
 
 
 def check_base64(text: str) -> Base64Content:
-    """Checks the whole string without decoding it. Raises InvalidAttachment with the position of what is wrong."""
+    """Checks the whole string without decoding it. Raises InvalidAttachment with the position of a fault."""
     length, spaced, padding = 0, False, 0
     for start in range(0, len(text), SLICE):
         piece = text[start : start + SLICE]
@@ -149,7 +176,7 @@ def check_base64(text: str) -> Base64Content:
         _check_padding(text, padding)
     if length % 4:
         raise InvalidAttachment(
-            f"The content is not whole base64: {length} characters is not a multiple of 4 (RFC 4648 section 4).",
+            f"The content is not whole base64: {length} characters are not a multiple of 4 (RFC 4648 4).",
             hint="It is cut off, or its padding (=) is missing.",
         )
     return Base64Content(text, length, spaced)
@@ -162,10 +189,10 @@ def _check_padding(text: str, padding: int) -> None:
             f"The content is not base64: unexpected padding (=) at position {first}.",
             hint="Base64 ends at its padding. Several pieces cannot be joined as text.",
         )
-    last = "".join(text[max(first - 200, 0) : first].split())[-1:] or "A"
+    last = text[:first].rstrip(" \t\r\n")[-1:] or "A"
     if _ALPHABET.index(last.encode()) & (0x0F if padding == 2 else 0x03):
         raise InvalidAttachment(
-            f"The content is not base64: bits are set after the padding at position {first} (RFC 4648 section 3.5).",
+            f"The content is not base64: bits are set in the padding at position {first} (RFC 4648 3.5).",
             hint="It was altered or cut. Encode the file again.",
         )
 
@@ -181,7 +208,7 @@ def _not_base64(text: str) -> InvalidAttachment:
         hint = "This is the URL-safe alphabet. Use the standard one, with + and /."
     else:
         hint = "content is the file itself in base64, never a path, a URL or plain text."
-    return InvalidAttachment(f"The content is not base64: {ascii(character)} at position {position}.", hint=hint)
+    return InvalidAttachment(f"The content is not base64: {character!a} at position {position}.", hint=hint)
 
 
 def check_filename(name: str) -> str:
@@ -189,15 +216,19 @@ def check_filename(name: str) -> str:
     for position, character in enumerate(name):
         if character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff":
             raise InvalidAttachment(
-                f"The file name holds U+{ord(character):04X} at position {position}.", hint="Remove the character."
+                f"The file name holds U+{ord(character):04X} at position {position}.",
+                hint="Remove the character.",
             )
     last = name.replace("\\", "/").rpartition("/")[2]
     if not last.strip(". "):
-        raise InvalidAttachment(f"{name[:80]!a} is not a file name.", hint="Name the file, with its extension.")
-    while len(last.encode()) > MAX_FILENAME:  # keeps the extension, which is what opens the file
+        raise InvalidAttachment(
+            f"{name[:80]!a} is not a file name.", hint="Name the file, with its extension."
+        )
+    if len(last.encode()) > MAX_FILENAME:  # keeps the extension, which is what opens the file
         stem, dot, extension = last.rpartition(".")
-        keep = dot + extension if dot and len(extension) < 20 else ""
-        last = (stem if keep else last)[: max(MAX_FILENAME // 4 - len(keep), 1)] + keep
+        keep = dot + extension if stem and len(extension) < 20 else ""
+        room = MAX_FILENAME - len(keep.encode())
+        last = (stem if keep else last).encode()[:room].decode(errors="ignore") + keep
     return last
 
 
@@ -213,18 +244,18 @@ def check_content_id(text: str) -> str:
 
 
 def check_content_type(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """``type/subtype`` and its parameters (RFC 2045 5.1). Raises InvalidAttachment.
+    """``type/subtype`` and its parameters, each once (RFC 2045 5.1). Raises InvalidAttachment.
 
     A container (``multipart/…``, ``message/…``) becomes application/octet-stream: an attachment is one leaf,
     whose octets arrive as they are.
     """
-    kind = _TYPE.match(text)
+    kind = _TYPE.match(text) if len(text) <= MAX_TYPE else None
     rest = text[kind.end() :] if kind else ""
     parameters: list[tuple[str, str]] = []
     position = 0
     while kind and position < len(rest):
         parameter = _TYPE_PARAMETER.match(rest, position)
-        if not parameter:
+        if not parameter or any(parameter[1].lower() == key for key, _ in parameters):
             kind = None
             break
         key, token, quoted = parameter.groups()
@@ -245,15 +276,15 @@ def sniff(head: bytes, filename: str) -> str:
 
         named = mimetypes.guess_type(PurePosixPath(filename).name)[0] or ""
         textual = named.startswith("text/") or named.endswith(("json", "xml"))
-        if named and (judged != "text/plain" or textual) and (judged != "application/zip" or "openxml" in named):
+        fits = {"text/plain": textual, "application/zip": "openxml" in named}
+        if named and fits.get(judged, True):
             judged = named
     return check_content_type(judged if _TYPE.fullmatch(judged) else OCTET_STREAM)[0]
 
 
 @lru_cache(maxsize=1)
 def _libmagic() -> Any:
-    import pylibmagic  # noqa: F401  # puts its own libmagic on the search path where the system has none
-
+    import_module("pylibmagic")  # puts its own libmagic on the search path where the system has none
     import magic
 
     return magic.Magic(mime=True)

@@ -1,9 +1,10 @@
 """Text parts: canonical line ends, and the transfer encoding that changes nothing (RFC 2045 section 6).
 
-What is given is what a reader decodes; only line ends are made CRLF, because that is what a line end is in mail,
-and a body that is text alone ends with one. 7bit is used for text that survives every relay as it is: ASCII, lines of at most 78 octets,
-no trailing white space, no line starting with ``From``. Otherwise quoted-printable, or base64 where that is
-shorter. 8bit is used only inside a message that needs SMTPUTF8 anyway, since that implies 8BITMIME (RFC 6531 3.1).
+What is given is what a reader decodes; only line ends are made CRLF, because that is what a line end is in
+mail, and a body that is text alone ends with one. 7bit is used for text that survives every relay as it is:
+ASCII, lines of at most 78 octets, no trailing white space, no line starting with ``From``. Otherwise
+quoted-printable, or base64 where that is shorter. 8bit is used only inside a message that needs SMTPUTF8
+anyway, since that implies 8BITMIME (RFC 6531 3.1).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class EncodedText(NamedTuple):
 
 
 def canonical(text: str) -> bytes:
-    """``text`` in UTF-8 with CRLF line ends. Raises ParameterError for a lone surrogate, which has no UTF-8."""
+    """``text`` in UTF-8 with CRLF line ends. Raises ParameterError for a lone surrogate: it has no UTF-8."""
     try:
         data = text.encode()
     except UnicodeEncodeError as error:
@@ -43,10 +44,12 @@ def canonical(text: str) -> bytes:
     return data.replace(b"\n", b"\r\n")
 
 
-def encode_text(text: str, *, allow_8bit: bool = False, alone: bool = False, signed: bool = False) -> EncodedText:
+def encode_text(
+    text: str, *, allow_8bit: bool = False, alone: bool = False, signed: bool = False
+) -> EncodedText:
     """Encodes one text part. ``alone``: it is the whole body, which on the wire has to end with a line end.
 
-    A text that does not gets one, as from every mailer; if it is ``signed``, base64 keeps it to the octet instead.
+    A text that does not gets one, as from every mailer; if it is ``signed``, base64 keeps it to the octet.
     """
     data = canonical(text)
     if alone and not data.endswith(b"\r\n"):
@@ -56,8 +59,9 @@ def encode_text(text: str, *, allow_8bit: bool = False, alone: bool = False, sig
     if encoding := _as_it_is(data, allow_8bit):
         return EncodedText(encoding, data)
     # A character beyond ASCII adds one to three octets in UTF-8 and four to eight more in quoted-printable:
-    # that beats base64's third as long as there are few of them.
-    if (len(data) - len(text)) * 10 > len(data) and not data.isascii():
+    # that beats base64's third as long as there are few of them. Line ends that became CRLF do not count.
+    beyond = len(data) - data.count(b"\r\n") - len(text) + text.count("\r\n")
+    if beyond * 10 > len(data) and not data.isascii():
         return EncodedText("base64", _base64_lines(data))
     # The line end makes it break lines with CRLF; it has to be there even in a text of one line.
     quoted = b2a_qp(data + b"\r\n", istext=True)[:-2]
@@ -75,7 +79,7 @@ def _as_it_is(data: bytes, allow_8bit: bool) -> str | None:
     limit = _HARD_LIMIT if allow_8bit else SOFT_LIMIT
     if len(data) > limit and max(map(len, data.split(b"\r\n"))) > limit:
         return None
-    if b"From " in data and _LINE_FROM.search(data) or BOUNDARY_PREFIX in data:
+    if (b"From " in data and _LINE_FROM.search(data)) or BOUNDARY_PREFIX in data:
         return None
     controls = data.translate(None, _PLAIN)
     if not controls:

@@ -22,24 +22,30 @@ from nina_smtp.message.mailbox import Mailbox
 LINE = 78
 ENCODED_LINE = 76  # RFC 2047 section 2: a line with an encoded word
 HARD_LIMIT = 998
+MAX_VALUE = 64 * 1024  # characters; servers refuse headers far smaller
 
 _FOLD = "\r\n "
 _REFUSED = re.compile(r"[\x00-\x08\n\r\x0e-\x1b\x1f\x7f\ud800-\udfff]")
 _NOT_PLAIN = re.compile(r"[^ -~]|=\?|  |^ | $")
-_FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")  # RFC 5322 3.6.8 ftext, and short enough to leave room on its line
+_LOOKS_ENCODED = re.compile(r"=\?|\?=")
+_FIELD_NAME = re.compile(
+    r"[!-9;-~]{1,76}"
+)  # RFC 5322 3.6.8 ftext, and short enough to leave room on its line
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-_Q = tuple(chr(octet) if octet in _Q_SAFE else "_" if octet == 0x20 else f"={octet:02X}" for octet in range(256))
-_PLAIN_PARAMETER = re.compile(r"[A-Za-z0-9!#$&+@^`{}~.,;()<>\[\]=?:/-]+(?: [A-Za-z0-9!#$&+@^`{}~.,;()<>\[\]=?:/-]+)*")
+_Q = tuple(chr(o) if o in _Q_SAFE else "_" if o == 0x20 else f"={o:02X}" for o in range(256))
+_QUOTABLE = r"[A-Za-z0-9!#$&+@^`{}~.,;()<>\[\]=?:/-]+"
+_PLAIN_PARAMETER = re.compile(rf"{_QUOTABLE}(?: {_QUOTABLE})*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+^_`{}~.-]+")
-_ATTRIBUTE_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+^_`{}~.-")
+_ATTRIBUTE_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+^_`{}~.-")
+_ATTRIBUTE = tuple(chr(o) if o in _ATTRIBUTE_SAFE else f"%{o:02X}" for o in range(256))
 
 RESERVED = frozenset(
-    (
-        "from sender to cc bcc reply-to subject date message-id in-reply-to references mime-version importance"
-        " x-priority x-msmail-priority received return-path delivered-to dkim-signature domainkey-signature"
-        " authentication-results received-spf lc-signature x-nina-signature"
-    ).split()
+    """
+    from sender to cc bcc reply-to subject date message-id in-reply-to references mime-version importance
+    x-priority x-msmail-priority received return-path delivered-to dkim-signature domainkey-signature
+    authentication-results received-spf lc-signature x-nina-signature
+    """.split()  # noqa: SIM905 - a text of names reads better than a list of quotes
 )
 RESERVED_PREFIXES = ("content-", "resent-", "arc-")
 _HAS_PARAMETER = {
@@ -52,9 +58,18 @@ _HAS_PARAMETER = {
 
 def check_text(value: str, what: str = "It") -> str:
     """``value`` itself. Raises ParameterError if a header may not hold it."""
+    if len(value) > MAX_VALUE:
+        raise ParameterError(
+            f"{what} has {len(value)} characters; {MAX_VALUE} are allowed.",
+            hint="Put it in the body or a file.",
+        )
     if bad := _REFUSED.search(value):
         code = f"U+{ord(bad.group()):04X}"
-        hint = "A header is one line: remove the line break." if bad.group() in "\r\n" else "Remove the character."
+        hint = (
+            "A header is one line: remove the line break."
+            if bad.group() in "\r\n"
+            else "Remove the character."
+        )
         raise ParameterError(f"{what} holds {code} at position {bad.start()}.", hint=hint)
     return value
 
@@ -66,7 +81,7 @@ def unstructured(name: str, value: str) -> str:
     check_text(value, name)
     if _NOT_PLAIN.search(value) or max(map(len, value.split(" "))) > HARD_LIMIT - LINE:
         return f"{name}: {_FOLD.join(encoded_words(value, len(name) + 2))}"
-    return _folded(f"{name}: ", value.split(" "), " ")
+    return _folded(f"{name}: ", value.split(" "))
 
 
 def custom(name: str, value: str) -> str:
@@ -79,7 +94,8 @@ def custom(name: str, value: str) -> str:
 def _check_name(name: str) -> None:
     if not _FIELD_NAME.fullmatch(name):
         raise ParameterError(
-            f"{name[:80]!a} is not a header name.", hint="1 to 76 printable ASCII characters, no space and no colon."
+            f"{name[:80]!a} is not a header name.",
+            hint="1 to 76 printable ASCII characters, no space and no colon.",
         )
     lower = name.lower()
     if lower in RESERVED or lower.startswith(RESERVED_PREFIXES):
@@ -94,15 +110,17 @@ def addresses(name: str, mailboxes: Sequence[Mailbox], *, utf8: bool = False) ->
     Without it such a mailbox, which the server cannot be given either, is shown as an empty group named after
     it (RFC 6857 3.1.8), so that the other recipients can still read who was meant.
     """
-    shown = [_mailbox(mailbox, len(name) + 2 if index == 0 else 1, utf8) for index, mailbox in enumerate(mailboxes)]
+    start = f"{name}: "
+    shown = [_mailbox(box, len(start) if index == 0 else 1, utf8) for index, box in enumerate(mailboxes)]
     if len(shown) == 1:
-        return f"{name}: {shown[0]}"
-    return _folded(f"{name}: ", [f"{text}," for text in shown[:-1]] + shown[-1:], " ")
+        return start + shown[0]
+    limit = ENCODED_LINE if any("=?" in text for text in shown) else LINE
+    return _folded(start, [f"{text}," for text in shown[:-1]] + shown[-1:], limit)
 
 
 def identifiers(name: str, ids: Iterable[str]) -> str:
     """``References: …`` and the like, from msg-ids in angle brackets."""
-    return _folded(f"{name}: ", list(ids), " ")
+    return _folded(f"{name}: ", list(ids))
 
 
 def parameterized(name: str, value: str, parameters: Iterable[tuple[str, str]]) -> str:
@@ -110,11 +128,11 @@ def parameterized(name: str, value: str, parameters: Iterable[tuple[str, str]]) 
     parts = [f"{piece};" for key, text in parameters for piece in _parameter(key, text)]
     if not parts:
         return f"{name}: {value}"
-    return _folded(f"{name}: ", [f"{value};", *parts[:-1], parts[-1][:-1]], " ")
+    return _folded(f"{name}: ", [f"{value};", *parts[:-1], parts[-1][:-1]])
 
 
 def encoded_words(text: str, used: int) -> list[str]:
-    """``text`` as encoded words (RFC 2047) of at most 75 characters; ``used`` columns of the first line are taken.
+    """``text`` as encoded words (RFC 2047) of at most 75 characters; ``used`` columns of the line are taken.
 
     Cut between characters, never inside one. Q where it is the shorter form (Latin scripts), else B.
     """
@@ -152,27 +170,30 @@ def _q_words(text: str, used: int) -> list[str]:
     return words
 
 
+@lru_cache(maxsize=1024)
 def _mailbox(mailbox: Mailbox, used: int, utf8: bool) -> str:
     if not utf8 and not mailbox.local_part.isascii():
-        return f"{_FOLD.join(encoded_words(str(mailbox), used))} :;"
+        return f"{_FOLD.join(encoded_words(str(mailbox), used))}{_FOLD}:;"
     name = mailbox.display_name
     if not name:
         return mailbox.address
     if len(name) < LINE - 12 and not _NOT_PLAIN.search(name):
-        if _ATOMS.fullmatch(name):
-            return f"{name} <{mailbox.address}>"
-        # A long quoted string is not written: some readers lose its quotes when they fold it again.
-        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}" <{mailbox.address}>'
+        if not _ATOMS.fullmatch(name):
+            # A long quoted string is not written: some readers lose its quotes when they fold it again.
+            escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+            name = f'"{escaped}"'
+        fits = used + len(name) + len(mailbox.address) + len(" <>,") <= LINE
+        return f"{name}{' ' if fits else _FOLD}<{mailbox.address}>"
     return f"{_FOLD.join(encoded_words(name, used))}{_FOLD}<{mailbox.address}>"
 
 
 def _parameter(key: str, text: str) -> list[str]:
-    if _TOKEN.fullmatch(text) and len(text) < LINE - 20:
-        return [f"{key}={text}"]
-    if _PLAIN_PARAMETER.fullmatch(text) and len(text) < LINE - 20:
-        return [f'{key}="{text}"']
-    encoded = [chr(octet) if octet in _ATTRIBUTE_CHARACTERS else f"%{octet:02X}" for octet in text.encode()]
+    if len(text) < LINE - 20 and not _LOOKS_ENCODED.search(text):
+        if _TOKEN.fullmatch(text):
+            return [f"{key}={text}"]
+        if _PLAIN_PARAMETER.fullmatch(text):
+            return [f'{key}="{text}"']
+    encoded = ["".join(map(_ATTRIBUTE.__getitem__, character.encode())) for character in text]
     sections = _sections(encoded, LINE - len(key) - 16)
     if len(sections) == 1:
         return [f"{key}*=utf-8''{sections[0]}"]
@@ -189,8 +210,8 @@ def _sections(pieces: list[str], room: int) -> list[str]:
     return sections
 
 
-def _folded(start: str, words: list[str], separator: str) -> str:
-    """Joins ``words``, with a line break in place of the space wherever the line would get longer than 78.
+def _folded(start: str, words: list[str], limit: int = LINE) -> str:
+    """Joins ``words``, with a line break in place of the space wherever a line would get longer than ``limit``.
 
     Never before the first word: a line of the field name alone is legal, but some readers drop it.
     """
@@ -199,11 +220,11 @@ def _folded(start: str, words: list[str], separator: str) -> str:
     width = len(line) - line.rfind("\n") - 1
     for word in words[1:]:
         first_line = word.find("\r")
-        if width + 1 + (len(word) if first_line < 0 else first_line) > LINE:
+        if width + 1 + (len(word) if first_line < 0 else first_line) > limit:
             lines.append(line)
             line, width = word, 1
         else:
-            line += separator + word
+            line += f" {word}"
             width += 1
         width = len(word) - word.rfind("\n") - 1 if first_line >= 0 else width + len(word)
     lines.append(line)

@@ -3,14 +3,16 @@
 The rules, in the order they are applied:
 
 1. A text is at most 64 KiB, a list at most 1000 mailboxes; every scan below is linear.
-2. A list is separated by commas. A named group ``Name: a@x, b@y;`` stands for its members; groups do not nest.
+2. A list is separated by commas. A named group ``Name: a@x, b@y;`` stands for its members, of which it may
+   have none; groups do not nest.
 3. A mailbox is ``local@domain``, or a display name before ``<local@domain>``. An unquoted name may not hold
-   ``@ , ; : < > " [ ] \\``. A comment may follow a complete mailbox, and nothing may follow a comment: text is
-   never joined across one. Source routes are refused.
+   ``@ , ; : < > " [ ] \\``. A comment may follow a complete mailbox, and nothing may follow a comment: text
+   is never joined across one. Source routes are refused.
 4. The local part is a dot-atom or a quoted string without ``< >``; UTF-8 in it needs SMTPUTF8 on the way.
-5. The domain is normalised once, by IDNA 2008 and UTS 46 non-transitional, to lower-case A-labels, and that one
-   value is used everywhere. Address literals, single labels and names that cannot receive mail (``.invalid``,
-   ``.onion``, ``.arpa``, ``localhost``) are refused; private ones (``.local``, ``.test``) are not.
+5. The domain is normalised once, by IDNA 2008 and UTS 46 non-transitional, to lower-case A-labels, and that
+   one value is used everywhere. Address literals, single labels and names that cannot receive mail
+   (``.invalid``, ``.onion``, ``.arpa``, ``localhost``) are refused; private ones (``.local``, ``.test``) are
+   not.
 
 Plain ASCII addresses take a fast path of one regular expression with the same rules; the rest is judged by
 email-validator.
@@ -27,6 +29,7 @@ from nina_smtp.errors import InvalidAddress
 
 MAX_TEXT = 64 * 1024
 MAX_MAILBOXES = 1000
+SHORT = 400  # characters; the mailboxes of shorter texts are remembered
 MAX_LOCAL_PART = 64  # octets, RFC 5321 4.5.3.1.1
 MAX_ADDRESS = 254  # octets, RFC 5321 4.5.3.1.3 less the angle brackets
 
@@ -75,15 +78,27 @@ def parse_mailbox(text: str) -> Mailbox:
     return mailboxes[0]
 
 
-@lru_cache(maxsize=4096)
 def parse_list(text: str) -> tuple[Mailbox, ...]:
-    """The mailboxes of a comma-separated list, in order. Raises InvalidAddress, for an empty text too."""
-    if plain := _PLAIN.fullmatch(text):
-        return (_plain_mailbox(text, *plain.groups()),)
+    """The mailboxes of a comma-separated list, in order. Raises InvalidAddress, for an empty text too.
+
+    None for a group without members (``undisclosed-recipients:;``).
+    """
+    return _parse_short(text) if len(text) <= SHORT else _parse(text)
+
+
+@lru_cache(maxsize=4096)
+def _parse_short(text: str) -> tuple[Mailbox, ...]:
+    plain = _PLAIN.fullmatch(text)
+    return (_plain_mailbox(text, plain[1], plain[2]),) if plain else _parse(text)
+
+
+def _parse(text: str) -> tuple[Mailbox, ...]:
     if len(text) > MAX_TEXT:
         raise InvalidAddress(f"A list of addresses is at most {MAX_TEXT} characters, not {len(text)}.")
     if _CONTROL.search(text):
-        raise _refused(text, "a list of addresses holds a control character", "Remove line breaks and the like.")
+        raise _refused(
+            text, "a list of addresses holds a control character", "Remove line breaks and the like."
+        )
     if not text.strip():
         raise InvalidAddress("An address is empty.", hint="Fill in the address.")
     mailboxes = tuple(_read_element(element) for element in _elements(text))
@@ -112,12 +127,16 @@ def _elements(text: str) -> list[list[_Token]]:
             continue
         if value == ":":
             if in_group or after_group or any(k not in ("text", "quoted") for k, _ in element):
-                raise _refused(text, "a colon is only allowed after the name of a group", "Quote a name that has one.")
+                raise _refused(
+                    text, "a colon is only allowed after the name of a group", "Quote a name that has one."
+                )
             in_group, element = True, []
         elif value == ";":
             if not in_group:
-                raise _refused(text, "a semicolon does not separate mailboxes", "Separate mailboxes with commas.")
-            if element or not elements:
+                raise _refused(
+                    text, "a semicolon does not separate mailboxes", "Separate mailboxes with commas."
+                )
+            if element:
                 elements.append(element)
             in_group, after_group, element = False, True, []
         elif after_group:
@@ -126,10 +145,14 @@ def _elements(text: str) -> list[list[_Token]]:
             elements.append(element)
             element = []
             if len(elements) > MAX_MAILBOXES:
-                raise InvalidAddress(f"At most {MAX_MAILBOXES} mailboxes.", hint="Send to a distribution list.")
+                raise InvalidAddress(
+                    f"At most {MAX_MAILBOXES} mailboxes.", hint="Send to a distribution list."
+                )
     if in_group:
-        raise _refused(text, "a group does not end", "End it with a semicolon, or leave the group's name out.")
-    if element or (not after_group and elements and text.rstrip().endswith(",")):
+        raise _refused(
+            text, "a group does not end", "End it with a semicolon, or leave the group's name out."
+        )
+    if element or (not after_group and text.rstrip().endswith(",")):
         elements.append(element)
     return elements
 
@@ -139,8 +162,9 @@ def _tokens(text: str) -> list[_Token]:
     position = 0
     while position < len(text):
         token = _TOKEN.match(text, position)
-        if not token or not token.lastgroup:  # at once, not after trying elsewhere: that keeps the scan linear
-            unclosed = {'"': "a quote", "(": "a comment", "<": "an angle bracket"}.get(text[position], "a bracket")
+        if not token or not token.lastgroup:  # at once, without another try: that keeps the scan linear
+            marks = {'"': "a quote", "(": "a comment", "<": "an angle bracket"}
+            unclosed = marks.get(text[position], "a bracket")
             raise _refused(text, f"{unclosed} does not close", "Close it, or quote the display name.")
         tokens.append((token.lastgroup, token.group()))
         position = token.end()
@@ -173,7 +197,9 @@ def _display_name(tokens: list[_Token], whole: str) -> str:
         elif kind == "angle":
             raise _refused(whole, "two addresses in angle brackets", "Separate mailboxes with commas.")
         elif kind == "text" and (bad := _NAME_SPECIALS.intersection(value)):
-            raise _refused(whole, f"an unquoted display name holds {min(bad)}", "Put the name in double quotes.")
+            raise _refused(
+                whole, f"an unquoted display name holds {min(bad)}", "Put the name in double quotes."
+            )
         else:
             name += value
     return _checked_name(name.strip(), whole)
@@ -190,7 +216,7 @@ def _checked_name(name: str, whole: str) -> str:
 
 def _with_domain(addr_spec: str, whole: str, display_name: str) -> Mailbox:
     if plain := _PLAIN.fullmatch(addr_spec):
-        return _plain_mailbox(addr_spec, *plain.groups(), display_name=display_name)
+        return _plain_mailbox(addr_spec, plain[1], plain[2], display_name)
     if not addr_spec:
         raise _refused(whole, "the address in the angle brackets is empty", "Fill it in.")
     if len(addr_spec) > 4 * MAX_ADDRESS:
@@ -199,7 +225,9 @@ def _with_domain(addr_spec: str, whole: str, display_name: str) -> Mailbox:
         raise _refused(whole, "source routes are not used any more (RFC 5321 F.2)", "Leave the route out.")
     for character in addr_spec:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-            raise _refused(whole, "an address holds a control or an invisible character", "Type the address again.")
+            raise _refused(
+                whole, "an address holds a control or an invisible character", "Type the address again."
+            )
     local_part, at, domain = addr_spec.rpartition("@")
     if not at:
         raise _refused(whole, "an address has an @", "Write it as local-part@domain.")
@@ -245,13 +273,16 @@ def normalised_domain(domain: str, whole: str) -> str:
     if domain.endswith("."):
         raise _refused(whole, "the domain ends with a dot", "Leave the last dot out.")
     try:
-        name = domain if domain.isascii() and "xn--" not in domain.lower() else idna.encode(domain, uts46=True).decode()
+        plain = domain.isascii() and "xn--" not in domain.lower()
+        name = domain if plain else idna.encode(domain, uts46=True).decode()
     except idna.IDNAError as error:
         raise _refused(whole, f"the domain is not a valid internationalised name ({error})", None) from None
     name = name.lower()
     if len(name) > 253 or not _DOMAIN.fullmatch(name):
         raise _refused(
-            whole, "the domain is not a name", "Labels of letters, digits and hyphens, at most 63 each, joined by dots."
+            whole,
+            "the domain is not a name",
+            "Labels of letters, digits and hyphens, at most 63 each, joined by dots.",
         )
     if "." not in name:
         raise _refused(whole, "the domain is a single label", "Use a full domain name.")
@@ -274,7 +305,9 @@ def _plain_mailbox(address: str, local_part: str, domain: str, display_name: str
     label = domain.rpartition(".")[2]
     _check_deliverable(label, address)
     if len(local_part) > MAX_LOCAL_PART or len(address) > MAX_ADDRESS or len(label) > 63:
-        raise _refused(address, "the address is too long", "64 octets before the @, 63 in a label, 254 in all.")
+        raise _refused(
+            address, "the address is too long", "64 octets before the @, 63 in a label, 254 in all."
+        )
     return Mailbox(local_part, domain, display_name)
 
 
@@ -289,4 +322,4 @@ def _unquoted(text: str) -> str:
 
 def _refused(text: str, reason: str, hint: str | None) -> InvalidAddress:
     shown = text if len(text) <= 80 else f"{text[:77]}…"
-    return InvalidAddress(f"{ascii(shown)} is not a mailbox: {reason}.", hint=hint)
+    return InvalidAddress(f"{shown!a} is not a mailbox: {reason}.", hint=hint)

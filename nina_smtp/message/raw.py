@@ -13,13 +13,15 @@ from nina_smtp.envelope import Envelope
 from nina_smtp.errors import InvalidAddress, MissingParameter, ParameterError
 from nina_smtp.message.body import canonical
 from nina_smtp.message.header import HARD_LIMIT
-from nina_smtp.message.identifier import random_msg_id
+from nina_smtp.message.identifier import parse_msg_id, random_msg_id
 from nina_smtp.message.mailbox import MAX_MAILBOXES, Mailbox, parse_list
 from nina_smtp.message.mime import Message, format_date
+from nina_smtp.message.parts import at
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n")
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 _HIDDEN = frozenset({b"bcc", b"resent-bcc"})
+_ADDED = frozenset({b"message-id", b"date"})
 
 
 def compose_raw(
@@ -32,17 +34,26 @@ def compose_raw(
     """
     data = _checked(text)
     fields, body = _split(data)
+    if message_id is not None:
+        message_id = at("messageId", parse_msg_id, message_id)
     sender = _sender(fields)
-    mailboxes = [box for name in (b"to", b"cc", b"bcc") for value in _values(fields, name) for box in _parse(name, value)]
+    mailboxes = [
+        box
+        for name in (b"to", b"cc", b"bcc")
+        for value in _values(fields, name)
+        for box in _parse(name, value)
+    ]
     recipients = tuple(dict.fromkeys(box.address for box in mailboxes))
     if not recipients:
         raise MissingParameter(
             "The raw message names no recipient.", hint="Give it a To, Cc or Bcc.", parameter="rawEmail"
         )
     if len(recipients) > MAX_MAILBOXES:
-        raise InvalidAddress(f"At most {MAX_MAILBOXES} recipients, not {len(recipients)}.", parameter="rawEmail")
+        raise InvalidAddress(
+            f"At most {MAX_MAILBOXES} recipients, not {len(recipients)}.", parameter="rawEmail"
+        )
     warnings: list[str] = []
-    kept = [whole for name, _, whole in fields if name not in _HIDDEN]
+    kept = [whole for name, value, whole in fields if name not in _HIDDEN and (value or name not in _ADDED)]
     ids = _values(fields, b"message-id")
     if not ids:
         ids = [message_id or random_msg_id(sender.domain)]
@@ -75,11 +86,13 @@ def _checked(text: str) -> bytes:
         error.parameter = "rawEmail"
         raise
     if (position := data.find(b"\0")) >= 0:
-        raise ParameterError(f"The raw message holds NUL at octet {position}.", parameter="rawEmail", hint="Encode it.")
+        raise ParameterError(
+            f"The raw message holds NUL at octet {position}.", parameter="rawEmail", hint="Encode it."
+        )
     for number, line in enumerate(data.split(b"\r\n"), 1):
         if len(line) > HARD_LIMIT:
             raise ParameterError(
-                f"Line {number} of the raw message has {len(line)} octets; {HARD_LIMIT} are allowed (RFC 5322 2.1.1).",
+                f"Line {number} of the raw message has {len(line)} octets; {HARD_LIMIT} are allowed.",
                 hint="Encode that part as quoted-printable or base64.",
                 parameter="rawEmail",
             )
@@ -136,7 +149,7 @@ def _parse(name: bytes, value: str) -> tuple[Mailbox, ...]:
 
 
 def _one(text: str) -> Mailbox:
-    boxes = parse_list(text)
+    boxes = at("envelopeFrom", parse_list, text)
     if len(boxes) != 1:
         raise InvalidAddress("The envelope sender is one mailbox.", parameter="envelopeFrom")
     return boxes[0]

@@ -11,6 +11,7 @@ import hmac
 from dataclasses import dataclass
 
 from nina_smtp.errors import InvalidSignature
+from nina_smtp.message.body import canonical
 
 SIMPLE = "Lc-Signature"
 TIMED = "X-Nina-Signature"
@@ -30,7 +31,7 @@ def signature_headers(secret_key: str, text: str, message_id: str, now: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a signed mail proves: ``lc_signature`` and ``nina_signature`` are valid, expired, wrong or missing."""
+    """What a signed mail proves: both signatures are ``valid``, ``expired``, ``wrong`` or ``missing``."""
 
     lc_signature: str
     nina_signature: str
@@ -46,7 +47,7 @@ class Verdict:
 def verify(
     secret_key: str, text: str, message_id: str, headers: dict[str, str], *, now: int | None = None
 ) -> Verdict:
-    """Checks both headers (``headers`` by lower-case name), in constant time. With ``now`` the time counts too."""
+    """Checks both headers (``headers`` by lower-case name) in constant time, and the time too if given."""
     if not secret_key:
         raise InvalidSignature("The key of a signature is empty.", parameter="key")
     body = canonical_text(text)
@@ -67,17 +68,17 @@ def verify(
 
 
 def canonical_text(text: str) -> bytes:
-    """``text`` in UTF-8 with LF line ends: what both sides sign."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").encode()
+    """``text`` in UTF-8 with LF line ends: what both sides sign. Raises ParameterError for a surrogate."""
+    return canonical(text).replace(b"\r\n", b"\n")
 
 
 def _timed(stamp: int, message_id: str, body: bytes) -> bytes:
-    return f"v1:{stamp}:{message_id}:".encode() + body
+    return f"v1:{stamp}:{message_id}:".encode(errors="replace") + body
 
 
 def _hmac(secret_key: str, content: bytes) -> str:
-    return hmac.new(secret_key.encode(), content, hashlib.sha256).hexdigest()
+    return hmac.new(secret_key.encode(errors="surrogatepass"), content, hashlib.sha256).hexdigest()
 
 
 def _judge(given: str, right: str) -> str:
-    return "valid" if hmac.compare_digest(given.encode(), right.encode()) else "wrong"
+    return "valid" if hmac.compare_digest(given.encode(errors="replace"), right.encode()) else "wrong"

@@ -73,7 +73,9 @@ def _by_library(path: str) -> Finder:
     return find
 
 
-def find_by_name(item: Mapping[str, Any], names: Mapping[str, Callable[[Any], bool]]) -> dict[str, tuple[str, Any]]:
+def find_by_name(
+    item: Mapping[str, Any], names: Mapping[str, Callable[[Any], bool]]
+) -> dict[str, tuple[str, Any]]:
     """For each name, the one value below the top level that has it as its key and that its test accepts.
 
     Returns ``{name: (JSONPath, value)}``; a name with no match, or more than one, is left out. The top level is
@@ -93,5 +95,7 @@ def find_by_name(item: Mapping[str, Any], names: Mapping[str, Callable[[Any], bo
                 elif isinstance(inner, (dict, list)):
                     stack.append(((*path, key), inner))  # pyright: ignore[reportUnknownArgumentType]
         elif isinstance(value, list):
-            stack.extend(((*path, n), inner) for n, inner in enumerate(value) if isinstance(inner, (dict, list)))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            stack.extend(
+                ((*path, n), inner) for n, inner in enumerate(value) if isinstance(inner, (dict, list))
+            )  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return {name: matches[0] for name, matches in found.items() if len(matches) == 1}

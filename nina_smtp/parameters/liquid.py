@@ -160,5 +160,3 @@ def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _said(error: LiquidError) -> str:
     return re.sub(r"\s+", " ", str(error.message or type(error).__name__))[:200].rstrip(".")
-
-

@@ -104,7 +104,9 @@ class Merger:
         self._finders: dict[str, tuple[str, Finder]] = {}
         for name, path in _named(extract, self._names, "extract", strict=True).items():
             if not isinstance(path, str):
-                raise ExtractError(f"extract.{name} is not a JSONPath.", parameter=f"extract.{name}", source="node")
+                raise ExtractError(
+                    f"extract.{name} is not a JSONPath.", parameter=f"extract.{name}", source="node"
+                )
             self._finders[name] = (path, _located(f"extract.{name}", "node", compile_path, path))
         wanted = [p for p in table if auto_extract is AutoExtract.ALL or p.is_content]
         self._auto = {
@@ -193,7 +195,9 @@ def spellings(table: Sequence[Parameter]) -> dict[str, str]:
     return snake | {parameter.name: parameter.name for parameter in table}
 
 
-def _named(values: Mapping[str, Any], names: Mapping[str, str], source: str, *, strict: bool = False) -> dict[str, Any]:
+def _named(
+    values: Mapping[str, Any], names: Mapping[str, str], source: str, *, strict: bool = False
+) -> dict[str, Any]:
     """``values`` by parameter name. With ``strict`` any other key is an error."""
     found: dict[str, Any] = {}
     for key, value in values.items() if strict or len(values) < len(names) else _both(values, names):
@@ -218,7 +222,9 @@ def _unknown(key: str, names: Mapping[str, str], source: str) -> UnknownParamete
     meant = nearest(str(key), sorted(set(names.values())))
     hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(sorted(set(names.values())))}."
     place = f"extract.{key}" if source == "extract" else str(key)
-    return UnknownParameter(f"{str(key)[:80]!a} is not a parameter.", hint=hint, parameter=place, source="node")
+    return UnknownParameter(
+        f"{str(key)[:80]!a} is not a parameter.", hint=hint, parameter=place, source="node"
+    )
 
 
 def _is_literal(value: Mapping[str, Any]) -> bool:
@@ -298,7 +304,9 @@ def _fits(parameter: Parameter) -> Callable[[Any], bool]:
     return fits
 
 
-def _located(parameter: str, source: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+def _located(
+    parameter: str, source: str, function: Callable[..., Any], *arguments: Any, **options: Any
+) -> Any:
     """``function(*arguments)``, with the parameter and its source in whatever it raises."""
     try:
         return function(*arguments, **options)

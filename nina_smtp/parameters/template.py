@@ -90,7 +90,9 @@ def shown(value: Any, *, html: bool = False) -> str:
         text = ""
     elif isinstance(value, bool):
         text = "true" if value else "false"
-    elif isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value)):  # pyright: ignore[reportUnknownVariableType]
+    elif isinstance(value, Mapping) or (
+        isinstance(value, list) and any(isinstance(v, (dict, list)) for v in value)
+    ):  # pyright: ignore[reportUnknownVariableType]
         text = json.dumps(value, ensure_ascii=False, default=str)
     elif isinstance(value, (list, tuple)):
         text = "".join(shown(one) for one in value)  # pyright: ignore[reportUnknownVariableType]
@@ -102,9 +104,13 @@ def shown(value: Any, *, html: bool = False) -> str:
 def unknown_path(path: str, item: Mapping[str, Any]) -> TemplateError:
     """The error for a path that the item does not have."""
     near = nearest_path(path, item)
-    hint = f"Did you mean {{{{ {near} }}}}?" if near else "The item has: " + (", ".join(map(str, item)) or "nothing")[:300]
+    hint = (
+        f"Did you mean {{{{ {near} }}}}?"
+        if near
+        else "The item has: " + (", ".join(map(str, item)) or "nothing")[:300]
+    )
     return TemplateError(
-        f"The item has no {path[:100]}.", hint=f"{hint} For a value that may be missing, add | default: \"…\"."
+        f"The item has no {path[:100]}.", hint=f'{hint} For a value that may be missing, add | default: "…".'
     )
 
 

@@ -12,4 +12,7 @@
     wire          octets between asyncio and the protocol
     connection    a socket with deadlines
     session       opening, logging in, sending
+    failures      the errors of a session, in words
+    advice        what to do about a refusal
+    doctor        which port of a host speaks what
 """

@@ -15,12 +15,13 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, hint in (
         (
             r"5\.7\.139|5\.7\.30|basic authentication",
-            "Microsoft 365 has switched off passwords for SMTP here: use a credential of type smtpOAuth2, "
-            "or have the tenant allow SMTP AUTH for this mailbox.",
+            "Microsoft 365 has switched off passwords for SMTP here: use a credential of type "
+            "smtpOAuth2, or have the tenant allow SMTP AUTH for this mailbox.",
         ),
         (
             r"5\.7\.9|application-specific password|app password",
-            "The provider wants an app password: create one in the account's security settings and use it here.",
+            "The provider wants an app password: create one in the account's security settings and use it "
+            "here.",
         ),
         (
             r"sendasdenied|send as|not owned by user|sender address rejected",
@@ -29,7 +30,8 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             r"relay",
-            "The server does not relay for you: log in, or use the server that is responsible for the recipient.",
+            "The server does not relay for you: log in, or use the server that is responsible for the "
+            "recipient.",
         ),
         (r"greylist", "The server asks to come back later; wait at least five minutes."),
     )
@@ -48,11 +50,13 @@ _BY_ENHANCED_CODE = {
     "5.3": "Too many recipients in one mail: split the list.",
     "5.4": "The account has used up its daily quota: wait, or use another.",
     "7.0": "The server refuses by its policy: ask its operator.",
-    "7.1": "The server refuses by its policy: check that this login may send from this address and to that one.",
+    "7.1": "The server refuses by its policy: check that this login may send from this address and to that "
+    "one.",
     "7.3": "The server wants the login's own address as the sender.",
-    "7.8": "User name or password is wrong. Check both; with multi-factor login use an app password; for Amazon SES "
-    "use its SMTP credentials, not IAM keys; or try the other authMethod.",
-    "7.26": "The message fails the recipient's SPF, DKIM or DMARC check: set them up for the sender's domain.",
+    "7.8": "User name or password is wrong. Check both; with multi-factor login use an app password; for "
+    "Amazon SES use its SMTP credentials, not IAM keys; or try the other authMethod.",
+    "7.26": "The message fails the recipient's SPF, DKIM or DMARC check: set them up for the sender's "
+    "domain.",
 }
 
 _BY_PHASE = {
@@ -74,9 +78,9 @@ def advice(reply: Reply, phase: Phase) -> str | None:
         if pattern.search(text):
             return hint
     if reply.enhanced_code:
-        hint = _BY_ENHANCED_CODE.get(reply.enhanced_code.partition(".")[2])
-        if hint:
-            return hint
+        known = _BY_ENHANCED_CODE.get(reply.enhanced_code.partition(".")[2])
+        if known:
+            return known
     if reply.is_transient and phase is Phase.AUTH:
         return "The server cannot check the login right now: try again later."
     return (

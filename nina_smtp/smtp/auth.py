@@ -1,8 +1,8 @@
 """SASL (RFC 4954): what a login says, challenge by challenge.
 
-A mechanism is asked for an optional initial response and then for an answer to every challenge; it gives up when
-it has nothing left to say, so a server that challenges for ever gets nowhere. The text of a challenge is ignored:
-LOGIN and PLAIN do not depend on it, and some servers put anything there.
+A mechanism says its commands in order, one for every challenge, and gives up when it has nothing left to say:
+a server that challenges for ever gets nowhere. The text of a challenge is ignored: LOGIN and PLAIN do not
+depend on it, and some servers put anything there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Plain:
     name: str = "PLAIN"
 
     def commands(self) -> Iterator[Command]:
-        """AUTH PLAIN with the response; if a server asks for it again, once more."""
+        """AUTH PLAIN with the response, behind it or, where that is too long, on a line of its own."""
         response = b64encode(f"\0{self.username}\0{self.password.reveal()}".encode())
         line = b"AUTH PLAIN " + response
         if len(line) > MAX_AUTH_LINE:
@@ -37,7 +37,7 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """LOGIN: user name and password, each as an answer to a challenge. Obsolete, and what most servers want."""
+    """LOGIN: user name, then password, each as an answer to a challenge. Obsolete, and what most want."""
 
     username: str
     password: Secret

@@ -13,7 +13,7 @@ _MAX_SIZE = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """Keywords in upper case with their parameters. An empty one is what HELO, or TLS just begun, leaves us."""
+    """Keywords in upper case, with their parameters; none is what HELO, or TLS just begun, leaves us."""
 
     keywords: dict[str, str] = field(default_factory=dict[str, str])
     mechanisms: frozenset[str] = frozenset()

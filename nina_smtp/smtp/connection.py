@@ -1,19 +1,21 @@
-"""A socket, the protocol on it, and deadlines: the only place where a mail socket is opened, written and read.
+"""A socket, the protocol on it, and deadlines: the only place where a mail socket is opened, written, read.
 
-Every wait has a deadline that is a total, not a pause between octets, so that a server which sends one octet at a
-time gets no further than one which sends none. What ends a connection is kept and raised at the next use of it,
-as the NinaError that names the phase.
+Every wait has a deadline that is a total, not a pause between octets, so that a server which sends one octet
+at a time gets no further than one which sends none. What ends a connection is kept and raised at the next use
+of it, as the NinaError that names the phase.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from nina_smtp.errors import ConnectFailed, ConnectionLost, NinaError, ReplyTimeout, TlsFailed
+from nina_smtp.errors import ConnectFailed, NinaError, ReplyTimeout, TlsFailed
+from nina_smtp.smtp.failures import lost, silent
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer, Command, Protocol, State
 from nina_smtp.smtp.replies import Reply
@@ -45,8 +47,9 @@ class Connection:
     @property
     def local_address(self) -> IPAddress:
         """This machine's end."""
-        assert self._wire and self._wire.transport
-        return ip_address(str(self._wire.transport.get_extra_info("sockname")[0]).partition("%")[0])
+        transport = self._connected().transport
+        assert transport
+        return ip_address(str(transport.get_extra_info("sockname")[0]).partition("%")[0])
 
     def begin_attempt(self) -> None:
         """From now on ``timeouts.total`` counts."""
@@ -105,8 +108,8 @@ class Connection:
         )
 
     async def start_tls(self) -> None:
-        """The TLS handshake, on a fresh connection or behind STARTTLS. Raises TlsFailed."""
-        from nina_smtp.smtp.tls import check_peer, handshake_error
+        """The TLS handshake, on a fresh connection or behind STARTTLS. Raises TlsFailed, ServerError."""
+        from nina_smtp.smtp.tls import check_peer
 
         wire = self._connected()
         implicit = self.server.encryption is Encryption.TLS
@@ -118,25 +121,37 @@ class Connection:
             )
         if not implicit:
             self.protocol.start_tls()
-        assert wire.transport
-        context = self.server.tls_context
         try:
-            async with asyncio.timeout_at(self.within(self.server.timeouts.command)):
-                transport = await asyncio.get_running_loop().start_tls(
-                    wire.transport, wire, context, server_hostname=self.server.host
-                )
-        except TimeoutError:
-            raise TlsFailed(
-                f"The TLS handshake with {self.server.host} took too long.", phase=Phase.TLS.value
-            ) from None
-        except OSError as error:  # ssl.SSLError is one
-            raise handshake_error(error, self.server.host, implicit=implicit) from None
-        if transport is None or wire.failure:
-            raise TlsFailed("The server closed the connection in the TLS handshake.", phase=Phase.TLS.value)
+            transport = await self._handshake(wire)
+        except BaseException as error:  # of a broken handshake asyncio tells its own TLS layer alone
+            wire.connection_lost(error if isinstance(error, Exception) else None)
+            raise
         wire.attach(transport)
         tls = transport.get_extra_info("ssl_object")
         assert isinstance(tls, ssl.SSLObject)
         self.tls = check_peer(tls, self.server.trust)
+
+    async def _handshake(self, wire: Wire) -> asyncio.Transport:
+        from nina_smtp.smtp.tls import handshake_error
+
+        assert wire.transport
+        seconds = self.server.timeouts.command
+        context = self.server.tls_context
+        try:
+            async with asyncio.timeout_at(self.within(seconds)):
+                transport = await asyncio.get_running_loop().start_tls(
+                    wire.transport, wire, context, server_hostname=self.server.host
+                )
+        except TimeoutError:
+            raise silent(Phase.TLS, seconds, encrypted=False) from None
+        except OSError as error:
+            if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+                implicit = self.server.encryption is Encryption.TLS
+                raise handshake_error(error, self.server.host, implicit=implicit) from None
+            raise lost("the server closed it in the TLS handshake", Phase.TLS) from None
+        if transport is None or wire.failure:
+            raise lost("the server closed it in the TLS handshake", Phase.TLS)
+        return transport
 
     # Talking.
 
@@ -179,12 +194,12 @@ class Connection:
             async with asyncio.timeout_at(self.within(seconds)):
                 return await wire.answer()
         except TimeoutError:
-            raise self._silent(phase, seconds) from None
+            raise silent(phase, seconds, encrypted=bool(self.tls)) from None
         except NinaError as error:
             error.phase = error.phase or phase.value
             raise
         except (OSError, EOFError) as error:
-            raise _lost(error, phase) from None
+            raise lost(_reason(error), phase) from None
 
     def check(self, phase: Phase) -> None:
         """Raises what has ended the connection, if anything has."""
@@ -193,14 +208,14 @@ class Connection:
             failure.phase = failure.phase or phase.value
             raise failure
         if failure:
-            raise _lost(failure, phase)
+            raise lost(_reason(failure), phase)
 
     # Closing.
 
     def abort(self) -> None:
         """Ends the connection at once."""
-        if self._wire and self._wire.transport:
-            self._wire.transport.abort()
+        if self._wire:
+            self._wire.abort()
 
     async def closed(self) -> None:
         """Returns when the connection is gone."""
@@ -211,25 +226,11 @@ class Connection:
         assert self._wire, "connect first"
         return self._wire
 
-    def _silent(self, phase: Phase, seconds: float) -> ReplyTimeout:
-        hint = "Send again later; if it stays so, ask the server's operator."
-        if phase is Phase.GREETING and not self.tls:
-            hint = "A port that expects TLS from the start is silent like this: try encryption tls, usually port 465."
-        return ReplyTimeout(
-            f"The server did not answer within {seconds:g} seconds.", hint=hint, phase=phase.value
-        )
-
-
-def _lost(failure: BaseException, phase: Phase) -> ConnectionLost:
-    return ConnectionLost(
-        f"The connection broke: {_reason(failure)}.",
-        hint="Nothing was delivered; it is safe to send again.",
-        phase=phase.value,
-    )
-
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError) and not str(error):
         return "no answer in time"
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    text = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:  # asyncio's own text has the address in it, once more
+        text = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
     return text[:1].lower() + text[1:].rstrip(".")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 
 
-class Phase(str, Enum):
+class Phase(StrEnum):
     """The phases of a session, in order. Everything before ``dot`` is certainly not delivered."""
 
     RESOLVE = "resolve"

@@ -3,15 +3,16 @@
 The rules:
 
 1. Every command gets one reply, in order (RFC 5321 4.1.4). The greeting answers the connection itself.
-2. A reply that no command waits for ends the session: from then on replies cannot be told apart. A 421 says that
-   the server is closing (RFC 5321 3.8); anything else is a violation.
-3. A command may be written while others wait only if PIPELINING is offered in this TLS session, and never behind
-   EHLO, STARTTLS, AUTH, DATA, NOOP or QUIT, which end their group (RFC 2920 3.1).
-4. A command is one line: no CR, LF or NUL, at most 512 octets (4.5.3.1.4), 12288 for AUTH (RFC 4954 4) and, with
-   an internationalised address, MAIL and RCPT as much longer as their extensions allow.
-5. After the 220 to STARTTLS nothing may be left of the clear text: what was injected there would be taken for an
-   answer inside TLS (CVE-2011-0411). Whatever EHLO said before is forgotten.
-6. Message content is no command: it goes out after a 354, and its reply is that of the final dot.
+2. A reply that no command waits for ends the session: from then on replies cannot be told apart. A 421 says
+   that the server is closing (RFC 5321 3.8); anything else is a violation.
+3. A command may be written while others wait only if PIPELINING is offered in this TLS session, and never
+   behind EHLO, STARTTLS, AUTH, DATA, NOOP or QUIT, which end their group (RFC 2920 3.1).
+4. A command is one line: no CR, LF or NUL, at most 512 octets (4.5.3.1.4), 12288 for AUTH (RFC 4954 4) and,
+   with an internationalised address, MAIL and RCPT as much longer as their extensions allow.
+5. After the 220 to STARTTLS nothing may be left of the clear text: what was injected there would be taken for
+   an answer inside TLS (CVE-2011-0411). Whatever EHLO said before is forgotten.
+6. Message content is no command: it goes out after a 354, and its reply is that of the final dot. It is the
+   first of a group: the next message's MAIL, RCPT and DATA may be written behind the dot (RFC 2920 3.1).
 
 States::
 
@@ -44,7 +45,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command line, without its CRLF. ``ends_group``: nothing may be written behind it before its reply."""
+    """One command line, without its CRLF. ``ends_group``: nothing goes out behind it before its reply."""
 
     line: bytes
     phase: Phase
@@ -82,7 +83,7 @@ class Protocol:
         return self._waiting[0].phase if self._waiting else None
 
     def send(self, *commands: Command) -> bytes:
-        """The octets of ``commands``, to be written at once. Raises ValueError if a rule above forbids them."""
+        """The octets of ``commands``, to be written at once. Raises ValueError where a rule forbids it."""
         for command in commands:
             self._check(command)
             self._waiting.append(command)
@@ -95,14 +96,16 @@ class Protocol:
         self._waiting.append(Command(b".", Phase.DOT))
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Answer]:
-        """The answers complete with ``data``. If a rule is broken, ``violation`` says how, and all is over.
+        """The answers complete with ``data``. If a rule is broken, ``violation`` says how; all is over.
 
         Answers that came before the breach still count: a 250 followed by nonsense is a 250.
         """
         answers: list[Answer] = []
+        if self.violation:
+            return answers
         try:
             for reply in self._parser.feed(data):
-                answers.append(self._answer(reply))
+                answers.append(self._answer(reply))  # noqa: PERF401 - those before a breach have to stay
         except (ProtocolViolation, ServerRefused) as error:
             error.phase = error.phase or (self.phase.value if self.phase else None)
             self.violation = error
@@ -113,7 +116,8 @@ class Protocol:
         if self.violation or not self._parser.idle or self._waiting:
             self.violation = TlsRequired(
                 "The server, or somebody between, sent clear text behind its answer to STARTTLS.",
-                hint="Somebody may be tampering with the connection. Nothing secret was sent. Use encryption tls.",
+                hint="Somebody may be tampering with the connection. Nothing secret was sent. "
+                "Use encryption tls.",
                 phase=Phase.TLS.value,
             )
             raise self.violation

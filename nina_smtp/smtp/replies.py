@@ -1,8 +1,8 @@
 """Replies (RFC 5321 4.2), read from octets that may come in any pieces and from anybody.
 
-A line is at most 2048 octets, a reply at most 64 KiB; a line may end with a bare LF. What is not a reply raises
-ProtocolViolation, and nothing else is ever raised. Text is redacted and escaped here, once, so that no other
-module can show a secret or a control character that a server sent.
+A line is at most 2048 octets, a reply at most 64 KiB; a line may end with a bare LF. What is not a reply
+raises ProtocolViolation, and nothing else is ever raised. Text is redacted and escaped here, once, so that no
+other module can show a secret or a control character that a server sent.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from nina_smtp.errors import ProtocolViolation
+from nina_smtp.secret import MASK
 
 MAX_LINE = 2048
 MAX_REPLY = 64 * 1024
 MAX_SHOWN = 500
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
+_PREFIX = re.compile(rb"((?:[245]\.\d{1,3}\.\d{1,3}(?=\s|$))?)\s*(.*?)\s*\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?:\s|$)")
 
 
@@ -62,7 +64,7 @@ class ReplyParser:
         self._redact = redact
         self._buffer = bytearray()
         self._code = 0
-        self._lines: list[str] = []
+        self._lines: list[bytes] = []
         self._size = 0
 
     @property
@@ -104,16 +106,26 @@ class ReplyParser:
                 f"The server sent a reply whose code changes from {self._code} to {code}."
             )
         self._code = code
-        self._lines.append(escaped(self._redact(found[3] or b"")))
+        self._lines.append(found[3] or b"")
         if found[2] == b"-":
             return None
-        reply = Reply(code, tuple(self._lines))
+        reply = Reply(code, tuple(escaped(line) for line in self._redacted()))
         self._lines, self._size = [], 0
         return reply
 
+    def _redacted(self) -> list[bytes]:
+        """The lines without secrets: not even with one that the server broke over several of them."""
+        lines = [self._redact(line) for line in self._lines]
+        if len(lines) > 1:
+            parts = [_PREFIX.match(line) for line in lines]
+            whole = b"".join(part[2] for part in parts if part)
+            if self._redact(whole) != whole:
+                return [part[1] + MASK.encode() for part in parts if part]
+        return lines
+
 
 def escaped(octets: bytes) -> str:
-    r"""Text to show: UTF-8 where it is, and ``\x1b`` for what is not, for controls and for invisible characters."""
+    r"""Text to show: UTF-8 where it is; ``\x1b`` for what is not, for controls and invisible characters."""
     text = octets.decode("utf-8", "backslashreplace")
     if text.isprintable():
         return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)")
 
 
-class Encryption(str, Enum):
+class Encryption(StrEnum):
     """How the connection is protected."""
 
     STARTTLS = "starttls"
@@ -91,8 +91,8 @@ class Server:
 def parse_host(text: str) -> str:
     """A host name in A-labels, or an IP address. Raises InvalidCredential.
 
-    Numbers that a resolver would take for an address (``2130706433``, ``0x7f.1``) are refused: what is checked
-    and what is connected to have to be the same thing.
+    Numbers that a resolver would take for an address (``2130706433``, ``0x7f.1``) are refused: what is
+    checked and what is connected to have to be the same thing.
     """
     if not text:
         raise InvalidCredential(
@@ -133,7 +133,10 @@ def _host_name(text: str) -> str:
 
 
 def parse_ehlo_name(text: str) -> str:
-    """The name said in EHLO: a domain in A-labels or an address literal (RFC 5321 4.1.3). Raises InvalidCredential."""
+    """The name said in EHLO: a domain in A-labels or an address literal (RFC 5321 4.1.3).
+
+    Raises InvalidCredential.
+    """
     try:
         if text.startswith("[") and text.endswith("]"):
             return address_literal(ip_address(text[1:-1].removeprefix("IPv6:")))
@@ -155,7 +158,7 @@ def address_literal(address: IPAddress) -> str:
 
 
 def own_name(local: IPAddress) -> str:
-    """What this machine calls itself in EHLO: its full name if it has one, else the address it speaks from."""
+    """What this machine calls itself in EHLO: its full name, if any, else the address it speaks from."""
     name = socket.gethostname().lower()
     try:
         return parse_ehlo_name(name) if "." in name.strip(".") else address_literal(local)
@@ -169,8 +172,8 @@ def is_loopback(address: IPAddress) -> bool:
 
 
 def no_mail_server(address: IPAddress) -> bool:
-    """Addresses where there is no mail server, and much else that must not be talked to: cloud metadata services
-    (link-local), all addresses at once (multicast, unspecified).
+    """Addresses where there is no mail server, and much else that must not be talked to: cloud metadata
+    services (link-local), all addresses at once (multicast, unspecified).
     """
     plain = getattr(address, "ipv4_mapped", None) or address
     return bool(

@@ -14,21 +14,19 @@ from typing import Any
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import (
     AuthFailed,
-    AuthUnavailable,
     MessageRefused,
-    MessageTooLarge,
     NinaError,
     ProtocolViolation,
     ServerRefused,
-    TlsRequired,
 )
 from nina_smtp.smtp.capabilities import Capabilities
 from nina_smtp.smtp.connection import Connection
+from nina_smtp.smtp.failures import in_clear_text, not_offered, refusal, tls_required, too_large, uncertain
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Command
 from nina_smtp.smtp.replies import Reply
 from nina_smtp.smtp.server import Encryption, Server, is_loopback, own_name
-from nina_smtp.smtp.transaction import Refusal, Stage, Transaction, refusal, uncertain
+from nina_smtp.smtp.transaction import Refusal, Stage, Transaction
 from nina_smtp.smtp.wire import DotStuffer
 
 _WRITE = 128 * 1024  # octets of content handed to the transport at a time
@@ -109,37 +107,43 @@ class Session:
         """EHLO, or HELO where nothing but plain delivery is asked for. Raises ServerError, TlsRequired."""
         name = (self.server.ehlo_name or own_name(self.connection.local_address)).encode()
         reply = await self.connection.exchange(b"EHLO " + name, Phase.EHLO)
+        extended = True
         if 500 <= reply.code < 600:
             if self.server.encryption is Encryption.NONE and self.server.mechanism is None:
                 reply = await self.connection.exchange(b"HELO " + name, Phase.EHLO)
+                extended = False
             elif self.server.encryption is Encryption.STARTTLS and not self.connection.tls:
-                raise _tls_required("The server does not do EHLO, so it cannot do STARTTLS", reply)
+                raise tls_required("The server does not do EHLO, so it cannot do STARTTLS", reply)
         self.connection.check(Phase.EHLO)  # something that came along with the reply may have ended it all
         if reply.code == 250:
-            self.connection.protocol.capabilities = Capabilities.from_reply(reply)
+            offered = Capabilities.from_reply(reply) if extended else Capabilities()
+            self.connection.protocol.capabilities = offered
             return reply
         if 400 <= reply.code < 600:
             raise refusal(ServerRefused, "The server refused EHLO", Phase.EHLO, reply)
         raise ProtocolViolation(f"The server answered EHLO with {reply}", phase=Phase.EHLO.value, reply=reply)
 
     async def upgrade(self) -> None:
-        """STARTTLS, mandatory (RFC 3207), and a new EHLO. Raises TlsRequired, TlsFailed: nothing secret was sent."""
+        """STARTTLS, mandatory (RFC 3207), and a new EHLO. Raises TlsRequired, TlsFailed, ServerError."""
         if "STARTTLS" not in self.capabilities:
-            raise _tls_required("The server does not offer STARTTLS", None)
+            raise tls_required("The server does not offer STARTTLS")
         reply = await self.connection.exchange(b"STARTTLS", Phase.TLS)
         if reply.code != 220:
-            raise _tls_required("The server refused STARTTLS", reply)
+            raise tls_required("The server refused STARTTLS", reply)
         await self.connection.start_tls()
         await self.hello()
 
     async def login(self) -> None:
-        """Authenticates with exactly the credential's mechanism. Raises AuthUnavailable, AuthFailed, TlsRequired."""
+        """Authenticates with exactly the credential's mechanism.
+
+        Raises AuthUnavailable, AuthFailed, TlsRequired, ServerError.
+        """
         mechanism = self.server.mechanism
         if mechanism is None:
             return
         self._check_login_is_private()
         if mechanism.name not in self.capabilities.mechanisms:
-            raise _not_offered(mechanism.name, self.capabilities.offered_mechanisms)
+            raise not_offered(mechanism.name, self.capabilities.offered_mechanisms)
         for command in mechanism.commands():
             reply = await self.connection.command(command)
             if reply.code == 235:
@@ -157,12 +161,7 @@ class Session:
         connection = self.connection
         local = connection.peer is not None and is_loopback(connection.peer)
         if not connection.tls and not local and not self.server.allow_cleartext_login:
-            raise TlsRequired(
-                "The password would travel in clear text to another machine.",
-                hint="Use encryption starttls or tls. If the way is safe otherwise, set allowCleartextLogin.",
-                phase=Phase.AUTH.value,
-                parameter="encryption",
-            )
+            raise in_clear_text()
 
     # Sending.
 
@@ -181,7 +180,7 @@ class Session:
         """
         limit = self.capabilities.size
         if limit is not None and size > limit:
-            return Delivery((), (), None, _too_large(size, limit))
+            return Delivery((), (), None, too_large(size, limit))
         transaction = Transaction(
             envelope, self.capabilities, size=size, eight_bit=eight_bit, smtputf8=smtputf8
         )
@@ -197,13 +196,15 @@ class Session:
         except BaseException:  # cancelled, or the content could not be read: half a message is on its way
             self.connection.abort()
             raise
+        if transaction.ends_session:
+            self.connection.abort()
         refused = tuple(transaction.refused)
         if transaction.error and not transaction.error.uncertain:
             return Delivery((), refused, None, transaction.error)
         return Delivery(tuple(transaction.accepted), refused, transaction.reply, transaction.error)
 
     async def probe(self, envelope: Envelope) -> Delivery:
-        """MAIL and RCPT, then RSET: who would be accepted. Nothing is sent."""
+        """MAIL and RCPT, then RSET: who would be accepted, and is in ``accepted`` here. Nothing is sent."""
         transaction = Transaction(envelope, Capabilities(), size=0)
         try:
             await self.reset()
@@ -216,6 +217,9 @@ class Session:
             await self.reset()
         except NinaError as error:
             return self._broken(transaction, error)
+        except BaseException:
+            self.connection.abort()
+            raise
         return Delivery(tuple(transaction.accepted), tuple(transaction.refused), None, transaction.error)
 
     async def reset(self) -> None:
@@ -228,7 +232,7 @@ class Session:
             self._transaction_open = False
 
     async def quit(self) -> None:
-        """QUIT, as far as the server cares to answer within its two seconds, and the end of the connection."""
+        """QUIT, if the server cares to answer within its two seconds, and the end of the connection."""
         if self.usable:
             self.connection.begin_attempt()
             with suppress(NinaError):  # it has taken what it has taken
@@ -278,32 +282,3 @@ class Session:
             # It refused the message before it had all of it, which is rude but clear.
             error = refusal(MessageRefused, "The server refused the message", Phase.BODY, error.reply)
         return Delivery((), refused, None, transaction.error or error)
-
-
-def _tls_required(what: str, reply: Reply | None) -> TlsRequired:
-    return TlsRequired(
-        f"{what}{f': {reply}' if reply else ''}. Nothing secret was sent.",
-        hint="If the server does TLS from the start, use encryption tls (port 465). If it should offer STARTTLS, "
-        "somebody between may be stripping it.",
-        phase=Phase.TLS.value,
-        reply=reply,
-    )
-
-
-def _not_offered(mechanism: str, offered: str) -> AuthUnavailable:
-    return AuthUnavailable(
-        f"The server does not offer {mechanism}; it offers: {offered}.",
-        hint="Set authMethod none, or use the port and the encryption on which the server lets people log in."
-        if offered == "none"
-        else "Set authMethod to one that is offered.",
-        phase=Phase.AUTH.value,
-        parameter="authMethod",
-    )
-
-
-def _too_large(size: int, limit: int) -> MessageTooLarge:
-    return MessageTooLarge(
-        f"The message has {size:,} octets; the server takes {limit:,}.",
-        hint="Send a link instead, or fewer attachments. Base64 makes a file a third larger.",
-        phase=Phase.MAIL.value,
-    )

@@ -6,7 +6,8 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, cast
 
 from nina_smtp.errors import CertificateRejected, InvalidCredential, TlsFailed
 from nina_smtp.smtp.server import Trust
@@ -30,7 +31,7 @@ _TRUST_HINT = (
 
 @dataclass(frozen=True, slots=True)
 class TlsFacts:
-    """What was agreed: for results and for the credential test. ``fingerprint`` is ``sha256:…``."""
+    """What was agreed. ``fingerprint`` is ``sha256:…``, ``expires`` is ISO 8601, in UTC."""
 
     version: str
     cipher: str
@@ -43,6 +44,16 @@ class TlsFacts:
     def as_dict(self) -> dict[str, Any]:
         """The short form of a result: version, cipher, verified."""
         return {"version": self.version, "cipher": self.cipher, "verified": self.verified}
+
+    def details(self) -> dict[str, Any]:
+        """All of it: for the credential test and for the doctor."""
+        return {
+            **self.as_dict(),
+            "fingerprint": self.fingerprint,
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "expires": self.expires,
+        }
 
 
 def client_context(trust: Trust) -> ssl.SSLContext:
@@ -72,10 +83,11 @@ def check_peer(tls: ssl.SSLObject, trust: Trust) -> TlsFacts:
     if trust.fingerprint and fingerprint != trust.fingerprint:
         raise CertificateRejected(
             f"The server's certificate is not the pinned one: it is sha256:{fingerprint}.",
-            hint="If the server's certificate was renewed, check the new one and change certificateFingerprint.",
+            hint="If the server's certificate was renewed, check the new one, then change "
+            "certificateFingerprint.",
             phase="tls",
         )
-    decoded: Mapping[str, Any] = tls.getpeercert() or _decoded(der)
+    decoded = cast(Mapping[str, Any], tls.getpeercert() or _decoded(der))
     cipher = tls.cipher()
     return TlsFacts(
         version=tls.version() or "",
@@ -84,14 +96,15 @@ def check_peer(tls: ssl.SSLObject, trust: Trust) -> TlsFacts:
         fingerprint=f"sha256:{fingerprint}",
         subject=_common_name(decoded.get("subject")),
         issuer=_common_name(decoded.get("issuer")),
-        expires=decoded.get("notAfter"),
+        expires=_iso(decoded.get("notAfter")),
     )
 
 
 def handshake_error(error: Exception, host: str, *, implicit: bool) -> TlsFailed:
     """A failed handshake in plain words."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason, hint = _REASONS.get(error.verify_code, (f"was rejected ({error.verify_message})", None))
+        rejected = (f"was rejected ({error.verify_message})", None)
+        reason, hint = _REASONS.get(error.verify_code, rejected)
         return CertificateRejected(
             f"The certificate of {host} {reason}.", hint=hint or _TRUST_HINT, phase="tls"
         )
@@ -122,8 +135,15 @@ def _common_name(name: Any) -> str | None:
     return common[0] if common else ", ".join(f"{key}={value}" for key, value in pairs) or None
 
 
+def _iso(not_after: str | None) -> str | None:
+    """``2027-01-31T12:00:00+00:00`` for OpenSSL's ``Jan 31 12:00:00 2027 GMT``."""
+    if not not_after:
+        return None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC).isoformat()
+
+
 def _decoded(der: bytes) -> Mapping[str, Any]:
-    """Subject, issuer and expiry of a certificate that was not verified, if the cryptography package is there."""
+    """Subject, issuer and expiry of a certificate that was not verified, if cryptography is installed."""
     try:
         from cryptography import x509
     except ImportError:

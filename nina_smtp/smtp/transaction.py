@@ -1,12 +1,12 @@
 """One mail transaction (RFC 5321 3.3), without I/O: which commands may go out, and what the replies mean.
 
-1. With PIPELINING, MAIL, every RCPT and DATA are one group (RFC 2920); without, one command after another, and
-   none that is pointless: no RCPT after a refused MAIL, no DATA when nobody is accepted.
+1. With PIPELINING, MAIL, every RCPT and DATA are one group (RFC 2920); without, one command after another,
+   and none that is pointless: no RCPT after a refused MAIL, no DATA when nobody is accepted.
 2. A recipient is accepted by any 2yz. Every reply is kept, recipient by recipient.
-3. DATA is agreed to by 354 only. If it comes although nobody was accepted, which pipelining makes possible, the
-   content is an empty line and a dot, and the mail is not sent whatever the server says then (RFC 2920 3.1).
-4. The mail is the server's when the reply to the final dot is 2yz, and is not when that is 4yz or 5yz. Until one
-   of these has been read, nobody can tell.
+3. DATA is agreed to by 354 only. If it comes although nobody was accepted, which pipelining makes possible,
+   the content is a lone dot, and the mail is not sent whatever the server says then (RFC 2920 3.1).
+4. The mail is the server's when the reply to the final dot is 2yz, and is not when that is 4yz or 5yz. Until
+   one of these has been read, nobody can tell.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from nina_smtp.envelope import Envelope
 from nina_smtp.errors import (
     DeliveryUncertain,
     MessageRefused,
+    MessageTooLarge,
     NinaError,
     ProtocolViolation,
     RecipientsRefused,
     SenderRefused,
-    ServerRefused,
 )
-from nina_smtp.smtp.advice import advice
 from nina_smtp.smtp.capabilities import Capabilities
+from nina_smtp.smtp.failures import refusal, uncertain
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer, Command
 from nina_smtp.smtp.replies import Reply
@@ -75,11 +75,19 @@ class Transaction:
         self._mail_refused = False
 
     @property
+    def ends_session(self) -> bool:
+        """Whether the server said what ends the session: that it closes, or what makes no sense."""
+        error = self.error
+        return isinstance(error, (ProtocolViolation, DeliveryUncertain)) or (
+            error is not None and error.code == 421
+        )
+
+    @property
     def _commands(self) -> int:
         return len(self.envelope.recipients) + 2
 
     def next_group(self) -> Sequence[Command]:
-        """The commands that may be written now; empty while replies are outstanding or the envelope is done."""
+        """The commands that may be written now; none while replies are outstanding, or after the last."""
         if self.stage is not Stage.ENVELOPE or self._replies < self._written:
             return ()
         end = self._commands if self._pipelined else self._written + 1
@@ -88,7 +96,7 @@ class Transaction:
         return group
 
     def receive(self, answer: Answer) -> None:
-        """Takes the reply to the oldest command that has none. ``error`` is set if the mail will not be sent."""
+        """Takes the reply to the oldest command that has none; ``error`` says that nothing will be sent."""
         reply = answer.reply
         index = self._replies
         self._replies += 1
@@ -115,7 +123,12 @@ class Transaction:
     def _mail_reply(self, reply: Reply) -> None:
         if not reply.is_positive:
             self._mail_refused = True
-            self._fail(refusal(SenderRefused, "The server refused the sender", Phase.MAIL, reply))
+            if (
+                reply.code == 552
+            ):  # the answer to SIZE=, which has nothing to do with the sender (RFC 1870 6.1)
+                self._fail(refusal(MessageTooLarge, "The server refused the size", Phase.MAIL, reply))
+            else:
+                self._fail(refusal(SenderRefused, "The server refused the sender", Phase.MAIL, reply))
             self._end_early()
 
     def _rcpt_reply(self, index: int, reply: Reply) -> None:
@@ -171,23 +184,6 @@ class Transaction:
 
     def _fail(self, error: NinaError) -> None:
         self.error = self.error or error
-
-
-def refusal(kind: type[NinaError], what: str, phase: Phase, reply: Reply) -> NinaError:
-    """The error for a refusing reply. A 421 is about the session, whatever it answered."""
-    if reply.code == 421:
-        kind, what = ServerRefused, "The server closes the connection"
-    return kind(f"{what}: {reply}", hint=advice(reply, phase), phase=phase.value, reply=reply)
-
-
-def uncertain(why: str, reply: Reply | None) -> DeliveryUncertain:
-    """The error for a mail whose final dot was written and that got no clear answer."""
-    return DeliveryUncertain(
-        f"The whole message was sent, but no clear answer came: {why}",
-        hint="It may have been delivered. Look into the mailbox before sending it again.",
-        phase=Phase.DOT.value,
-        reply=reply,
-    )
 
 
 def _mail(sender: str, capabilities: Capabilities, size: int, eight_bit: bool, smtputf8: bool) -> Command:

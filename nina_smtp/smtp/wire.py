@@ -54,6 +54,12 @@ class Wire(asyncio.BufferedProtocol):
             await self._reader
         return self._answers.popleft()
 
+    def abort(self) -> None:
+        """Ends the connection at once: nothing is read or written any more."""
+        self._fail(EOFError("the connection was closed"))
+        if self.transport:
+            self.transport.abort()
+
     async def closed(self) -> None:
         """Returns when the connection is gone."""
         await asyncio.shield(self._closed)

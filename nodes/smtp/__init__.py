@@ -85,7 +85,9 @@ class SmtpNode(NodeType):
                     continue
                 result = await work.send(index, None if dry_run else courier, on_message)
                 results.append(result)
-                stopped = work.plan.fields.options.on_error == "fail" and not result.succeeded(results.on_partial)
+                stopped = work.plan.fields.options.on_error == "fail" and not result.succeeded(
+                    results.on_partial
+                )
         finally:
             await courier.close()
         return results
@@ -124,7 +126,9 @@ class _Work:
     def of(cls, task: Task) -> _Work:
         plan = _plan(task.config)
         if not isinstance(task.credential, Account):
-            raise InvalidCredential("The node has no credential.", hint="Pick one of type smtp.", parameter="credential")
+            raise InvalidCredential(
+                "The node has no credential.", hint="Pick one of type smtp.", parameter="credential"
+            )
         options = plan.fields.options
         if options.max_items is not None and len(task.items) > options.max_items:
             raise ParameterError(
@@ -134,7 +138,9 @@ class _Work:
                 source="node",
             )
         inputs = [item.json for item in task.items]
-        return cls(plan, task, task.credential, [_digest(inputs)] if options.mode == "once" and inputs else inputs)
+        return cls(
+            plan, task, task.credential, [_digest(inputs)] if options.mode == "once" and inputs else inputs
+        )
 
     def merge(self, index: int) -> Merged:
         return self.plan.merger.merge(self.inputs[index], self._upstream(index))
@@ -182,7 +188,13 @@ class _Work:
         )
 
     def _result(
-        self, status: Status, index: int, message: Message, sources: Mapping[str, Source], begin: float, **facts: Any
+        self,
+        status: Status,
+        index: int,
+        message: Message,
+        sources: Mapping[str, Source],
+        begin: float,
+        **facts: Any,
     ) -> Result:
         return Result(
             status,

@@ -29,7 +29,10 @@ class AttachmentFields(Form):
         examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
     )
     content_type: str | None = Field(
-        None, title="Content type", description="Found out from the content when absent.", examples=["text/csv"]
+        None,
+        title="Content type",
+        description="Found out from the content when absent.",
+        examples=["text/csv"],
     )
     content_id: str | None = Field(
         None, title="Content ID", description="The name after cid: in the HTML.", examples=["logo"]
@@ -40,7 +43,9 @@ class AttachmentFields(Form):
         description="Inline when the HTML refers to the content ID, else attachment.",
         examples=["inline"],
     )
-    size: int | None = Field(None, title="Size", description="What a file reference says of itself.", examples=[1024])
+    size: int | None = Field(
+        None, title="Size", description="What a file reference says of itself.", examples=[1024]
+    )
 
     @model_validator(mode="after")
     def _one_content(self) -> Self:
@@ -64,10 +69,16 @@ class SendFields(Form):
         json_schema_extra=CONTENT,
     )
     subject: str = Field(
-        title="Subject", description="One line.", examples=["Ransomware on {{ host }}"], json_schema_extra=CONTENT
+        title="Subject",
+        description="One line.",
+        examples=["Ransomware on {{ host }}"],
+        json_schema_extra=CONTENT,
     )
     body: str = Field(
-        title="Body", description="The text, or the HTML.", examples=["See {{ link }}"], json_schema_extra=CONTENT
+        title="Body",
+        description="The text, or the HTML.",
+        examples=["See {{ link }}"],
+        json_schema_extra=CONTENT,
     )
     from_: str | None = Field(
         None,
@@ -76,9 +87,14 @@ class SendFields(Form):
         description="The sender; else the credential's.",
         examples=["Alerts <alerts@corp.example>"],
     )
-    cc: Mailboxes | None = Field(None, title="Cc", description="Who gets a copy.", examples=[["ciso@corp.example"]])
+    cc: Mailboxes | None = Field(
+        None, title="Cc", description="Who gets a copy.", examples=[["ciso@corp.example"]]
+    )
     bcc: Mailboxes | None = Field(
-        None, title="Bcc", description="Who gets a copy that the others do not see.", examples=[["audit@corp.example"]]
+        None,
+        title="Bcc",
+        description="Who gets a copy that the others do not see.",
+        examples=[["audit@corp.example"]],
     )
     reply_to: Mailboxes | None = Field(
         None, title="Reply to", description="Where answers go.", examples=["soc@corp.example"]
@@ -137,7 +153,10 @@ class SendRawFields(Form):
         examples=["bounces@corp.example"],
     )
     message_id: str | None = Field(
-        None, title="Message ID", description="Used if the message has none.", examples=["<alert-42@corp.example>"]
+        None,
+        title="Message ID",
+        description="Used if the message has none.",
+        examples=["<alert-42@corp.example>"],
     )
 
 
@@ -148,10 +167,16 @@ class Options(Form):
         "each", title="Mode", description="One mail for each item, or one for all of them.", examples=["each"]
     )
     on_error: Literal["fail", "continue"] = Field(
-        "fail", title="On error", description="Stop at the first failed mail, or go on.", examples=["continue"]
+        "fail",
+        title="On error",
+        description="Stop at the first failed mail, or go on.",
+        examples=["continue"],
     )
     on_partial: Literal["warn", "fail"] = Field(
-        "warn", title="On partial", description="What a refused recipient means if others got it.", examples=["fail"]
+        "warn",
+        title="On partial",
+        description="What a refused recipient means if others got it.",
+        examples=["fail"],
     )
     on_uncertain: Literal["stop", "resend", "assumeSent"] = Field(
         "stop",
@@ -160,7 +185,10 @@ class Options(Form):
         examples=["stop"],
     )
     auto_extract: Literal["content", "all", "off"] = Field(
-        "content", title="Auto-extract", description="Which parameters are looked for by name.", examples=["off"]
+        "content",
+        title="Auto-extract",
+        description="Which parameters are looked for by name.",
+        examples=["off"],
     )
     max_items: int | None = Field(
         None, ge=1, title="Most items", description="More input items than this are refused.", examples=[100]
@@ -170,9 +198,14 @@ class Options(Form):
 class NodeFields(Form):
     """Sends mail over SMTP."""
 
-    resource: Literal["email"] = Field("email", title="Resource", description="What is acted on.", examples=["email"])
+    resource: Literal["email"] = Field(
+        "email", title="Resource", description="What is acted on.", examples=["email"]
+    )
     operation: Literal["send", "sendRaw"] = Field(
-        "send", title="Operation", description="Send a mail made of fields, or a whole message.", examples=["send"]
+        "send",
+        title="Operation",
+        description="Send a mail made of fields, or a whole message.",
+        examples=["send"],
     )
     parameters: dict[str, Any] = Field(
         default_factory=dict[str, Any],
@@ -187,5 +220,8 @@ class NodeFields(Form):
         examples=[{"subject": "$.alert.title"}],
     )
     options: Options = Field(
-        default_factory=lambda: Options(), title="Options", description="How the node behaves.", examples=[{"mode": "each"}]
+        default_factory=lambda: Options(),
+        title="Options",
+        description="How the node behaves.",
+        examples=[{"mode": "each"}],
     )

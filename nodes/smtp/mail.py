@@ -27,7 +27,9 @@ class Naming:
 
     def message_id(self, index: int, domain: str) -> str | None:
         """None leaves it to chance."""
-        return deterministic_msg_id(self.installation_key, f"{self.key}|{index}", domain) if self.key else None
+        return (
+            deterministic_msg_id(self.installation_key, f"{self.key}|{index}", domain) if self.key else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ def build(merged: Merged, account: Account, blobs: BlobStore, naming: Naming, in
         raise
 
 
-def _message(values: Mapping[str, Any], account: Account, blobs: BlobStore, naming: Naming, index: int) -> Message:
+def _message(
+    values: Mapping[str, Any], account: Account, blobs: BlobStore, naming: Naming, index: int
+) -> Message:
     if "rawEmail" in values:
         domain = account.sender.domain if account.sender else "localhost.localdomain"
         return compose_raw(
@@ -133,7 +137,10 @@ def _redirected(message: Message, account: Account) -> Message:
     return replace(
         message,
         envelope=Envelope(message.envelope.sender, (redirect.address,)),
-        warnings=(*message.warnings, f"Redirected to {redirect.address} by the credential; meant for {meant}."),
+        warnings=(
+            *message.warnings,
+            f"Redirected to {redirect.address} by the credential; meant for {meant}.",
+        ),
     )
 
 

@@ -45,7 +45,9 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
 
 
 def _check(name: str, field: FieldInfo) -> Callable[[Any], Any]:
-    adapter: TypeAdapter[Any] = TypeAdapter(field.annotation, config=ConfigDict(strict=True, hide_input_in_errors=True))
+    adapter: TypeAdapter[Any] = TypeAdapter(
+        field.annotation, config=ConfigDict(strict=True, hide_input_in_errors=True)
+    )
     example = field.examples[0] if field.examples else None
 
     def check(value: Any) -> Any:
@@ -107,5 +109,12 @@ def _shown(value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
+    names = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        list: "a list",
+        dict: "an object",
+    }
     return names.get(type(value), "nothing" if value is None else type(value).__name__)

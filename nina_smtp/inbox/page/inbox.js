@@ -72,14 +72,10 @@ async function loadOnce() {
 }
 
 function drawRows(count) {
-  document.title = (() => {
-    const fresh = state.messages.filter((message) => !seen.has(message.id)).length;
-    return fresh ? `(${fresh}) Inbox` : "Inbox";
-  })();
+  const fresh = state.messages.filter((message) => !seen.has(message.id)).length;
+  document.title = fresh ? `(${fresh}) Inbox` : "Inbox";
   if (!state.messages.length) {
-    const [title, line] = state.total
-      ? ["No mail matches", `Nothing holds “${visible(query.value)}”.`]
-      : ["No mail yet", "It appears here as soon as it is sent."];
+    const [title, line] = state.total ? ["No mail matches", `Nothing holds “${visible(query.value)}”.`] : ["No mail yet", "It appears here as soon as it is sent."];
     rows.replaceChildren(el("div", { class: "none" }, el("p", { class: "b" }, title), el("p", { class: "muted xs" }, line)));
     rows.removeAttribute("aria-activedescendant");
     return;
