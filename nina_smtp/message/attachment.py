@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Protocol
 
 from nina_smtp.errors import InvalidAttachment
 
-SLICE = 128 * 1024  # characters of base64 looked at together: it stays in the processor's cache
+SLICE = 76 * 1724  # characters of base64 looked at together: whole lines, and small enough for the cache
 MAX_FILENAME = 255  # octets of UTF-8
 MAX_TYPE = 1000  # characters of a content type with its parameters
 SNIFFED = 4096  # octets: libmagic tells a docx from 2048 on
@@ -28,7 +28,7 @@ SNIFFED = 4096  # octets: libmagic tells a docx from 2048 on
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _SPACE = b" \t\r\n"
 _LINE = 76
-_LINES = struct.Struct("76s" * 1024)
+_LINES = struct.Struct("76s" * 1724 + "0s")  # the empty end makes join end the last line too
 _ODD = re.compile(rb"[^A-Za-z0-9+/ \t\r\n]")
 _TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}")
 _TYPE_PARAMETER = re.compile(
@@ -95,15 +95,16 @@ class Base64Content:
         return self.length + 2 * -(-self.length // _LINE)
 
     def lines(self) -> Iterator[bytes]:
-        """Rewraps slice by slice; what does not fill a line waits for the next slice."""
+        """Rewraps slice by slice. Without white space every slice is whole lines; else what is left waits."""
         rest = b""
         for start in range(0, len(self.text), SLICE):
             octets = self.text[start : start + SLICE].encode("ascii")
-            octets = rest + (octets.translate(None, _SPACE) if self.spaced else octets)
-            whole = len(octets) - len(octets) % _LINE
-            rest = octets[whole:]
-            if whole:
-                yield _wrapped(octets, whole)
+            if self.spaced:
+                octets = rest + octets.translate(None, _SPACE)
+                whole = len(octets) - len(octets) % _LINE
+                octets, rest = octets[:whole], octets[whole:]
+            if octets:
+                yield _wrapped(octets)
         if rest:
             yield rest + b"\r\n"
 
@@ -129,9 +130,7 @@ class FileContent:
         """Reads multiples of 57 octets, so that every chunk is whole lines."""
         with self.file.open() as stream:
             while block := stream.read(57 * 2048):
-                encoded = b2a_base64(block, newline=False)
-                whole = len(encoded) - len(encoded) % _LINE
-                yield _wrapped(encoded, whole) + (encoded[whole:] + b"\r\n" if whole < len(encoded) else b"")
+                yield _wrapped(b2a_base64(block, newline=False))
 
     def head(self) -> bytes:
         """Reads the first octets only."""
@@ -144,16 +143,13 @@ def read_content(content: str | File) -> Content:
     return check_base64(content) if isinstance(content, str) else FileContent(content)
 
 
-def _wrapped(octets: bytes, whole: int) -> bytes:
-    lines: list[bytes] = []
-    step = _LINES.size
-    full = whole - whole % step
-    for start in range(0, full, step):
-        lines.extend(_LINES.unpack_from(octets, start))
-    if full < whole:
-        lines.extend(struct.unpack_from("76s" * ((whole - full) // _LINE), octets, full))
-    lines.append(b"")
-    return b"\r\n".join(lines)
+def _wrapped(octets: bytes) -> bytes:
+    """Lines of 76 and CRLF; the last one may be shorter and is ended too."""
+    if len(octets) == SLICE:
+        return b"\r\n".join(_LINES.unpack(octets))
+    lines = len(octets) // _LINE
+    pieces = struct.unpack(f"{'76s' * lines}{len(octets) % _LINE}s", octets)
+    return b"\r\n".join(pieces if not pieces[-1] else (*pieces, b""))
 
 
 def check_base64(text: str) -> Base64Content:
@@ -189,7 +185,10 @@ def _check_padding(text: str, padding: int) -> None:
             f"The content is not base64: unexpected padding (=) at position {first}.",
             hint="Base64 ends at its padding. Several pieces cannot be joined as text.",
         )
-    last = text[:first].rstrip(" \t\r\n")[-1:] or "A"
+    before = first - 1  # step by step: a slice would copy the whole attachment
+    while before > 0 and text[before] in " \t\r\n":
+        before -= 1
+    last = text[before] if before >= 0 else "A"
     if _ALPHABET.index(last.encode()) & (0x0F if padding == 2 else 0x03):
         raise InvalidAttachment(
             f"The content is not base64: bits are set in the padding at position {first} (RFC 4648 3.5).",

@@ -50,9 +50,10 @@ RESERVED = frozenset(
 RESERVED_PREFIXES = ("content-", "resent-", "arc-")
 _HAS_PARAMETER = {
     "from": "from", "to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "replyTo", "subject": "subject",
-    "message-id": "messageId", "in-reply-to": "inReplyTo", "references": "references", "importance": "importance",
-    "x-priority": "importance", "x-msmail-priority": "importance", "content-type": "contentType",
-    "return-path": "envelopeFrom", "lc-signature": "secretKey of the credential",
+    "message-id": "messageId", "in-reply-to": "inReplyTo", "references": "references",
+    "importance": "importance", "x-priority": "importance", "x-msmail-priority": "importance",
+    "content-type": "contentType", "return-path": "envelopeFrom",
+    "lc-signature": "secretKey of the credential",
 }  # fmt: skip
 
 
@@ -142,7 +143,7 @@ def encoded_words(text: str, used: int) -> list[str]:
         return _b_words(data, used)
     if len(quoted) <= ENCODED_LINE - used - 12:
         return [f"=?utf-8?q?{quoted}?="]
-    return _q_words(text, used)
+    return _q_words(quoted, used)
 
 
 def _b_words(data: bytes, used: int) -> list[str]:
@@ -157,16 +158,18 @@ def _b_words(data: bytes, used: int) -> list[str]:
     return words
 
 
-def _q_words(text: str, used: int) -> list[str]:
+def _q_words(quoted: str, used: int) -> list[str]:
     words: list[str] = []
-    word, room = "", max(ENCODED_LINE - used - 12, 12)
-    for character in text:
-        piece = "".join(map(_Q.__getitem__, character.encode()))
-        if len(word) + len(piece) > room:
-            words.append(f"=?utf-8?q?{word}?=")
-            word, room = "", ENCODED_LINE - 13
-        word += piece
-    words.append(f"=?utf-8?q?{word}?=")
+    position, room, length = 0, max(ENCODED_LINE - used - 12, 12), len(quoted)
+    while position < length:
+        end = position + room
+        if end < length:
+            if "=" in (mark := quoted[end - 2 : end]):  # inside =XX
+                end -= 2 - mark.index("=")
+            while quoted[end] == "=" and quoted[end + 1] in "89AB":  # inside a character
+                end -= 3
+        words.append(f"=?utf-8?q?{quoted[position:end]}?=")
+        position, room = end, ENCODED_LINE - 13
     return words
 
 
@@ -211,7 +214,7 @@ def _sections(pieces: list[str], room: int) -> list[str]:
 
 
 def _folded(start: str, words: list[str], limit: int = LINE) -> str:
-    """Joins ``words``, with a line break in place of the space wherever a line would get longer than ``limit``.
+    """Joins ``words``, with a line break for the space wherever a line would get longer than ``limit``.
 
     Never before the first word: a line of the field name alone is legal, but some readers drop it.
     """

@@ -253,4 +253,5 @@ def _optional_headers(email: Email) -> Iterator[str]:
         yield f"X-Priority: {priority}"
         yield f"X-MSMail-Priority: {ms_priority}"
     for name, value in email.headers.items():
-        yield at(f"headers.{name[:80]}", header.custom, name, value)
+        place = f"headers.{name[:80]}" if name.isprintable() else f"headers.{name[:80]!a}"
+        yield at(place, header.custom, name, value)

@@ -79,10 +79,12 @@ def find_by_name(
     """For each name, the one value below the top level that has it as its key and that its test accepts.
 
     Returns ``{name: (JSONPath, value)}``; a name with no match, or more than one, is left out. The top level is
-    not looked at: its keys are a source of their own. Nor is an object called ``parameters`` there.
+    not looked at: its keys are a source of their own. So are those of an object called ``parameters`` there.
     """
     found: dict[str, list[tuple[str, Any]]] = {}
-    stack: list[tuple[tuple[Step, ...], Any]] = [((k,), v) for k, v in item.items() if k != "parameters"]
+    stack: list[tuple[tuple[Step, ...], Any]] = [
+        ((k,), v) for k, v in item.items() if k != "parameters" or not isinstance(v, Mapping)
+    ]
     while stack:
         path, value = stack.pop()
         if len(path) > MAX_DEPTH:

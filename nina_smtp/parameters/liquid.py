@@ -1,16 +1,22 @@
-"""The Liquid library, set up with limits."""
+"""The Liquid library, set up with limits (:mod:`nina_smtp.parameters.bounds`)."""
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Callable, Mapping
+from datetime import date
 from functools import lru_cache
+from io import StringIO
 from typing import Any, TextIO
 
-from liquid import Environment, Mode, RenderContext, StrictDefaultUndefined
+from liquid import Environment, RenderContext, StrictDefaultUndefined
+from liquid import Mode as Tolerance
+from liquid.ast import BlockNode, Node
+from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.output import Output, OutputNode
+from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
+from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.exceptions import (
     ContextDepthError,
     LiquidError,
@@ -19,67 +25,76 @@ from liquid.exceptions import (
     OutputStreamLimitError,
     UndefinedError,
 )
-from markupsafe import Markup, escape
+from liquid.expression import Expression
+from liquid.output import LimitedStringIO
+from liquid.token import Token
+from markupsafe import Markup
 
 from nina_smtp.errors import TemplateError
-from nina_smtp.parameters.template import shown, unknown_path
+from nina_smtp.parameters.bounds import (
+    MAX_ITERATIONS,
+    MAX_NAMESPACE,
+    MAX_OUTPUT,
+    MAX_RANGE,
+    Clock,
+    check_arguments,
+    check_code,
+    check_result,
+    too_much,
+    weight,
+)
+from nina_smtp.parameters.insertion import Mode, inserted, whole
+from nina_smtp.parameters.template import unknown_path
 
-MAX_ITERATIONS = 100_000
-MAX_OUTPUT = 4_000_000  # octets
-MAX_NAMESPACE = 4_000_000
-MAX_RANGE = 10_000
 _LIMITS = (ContextDepthError, LocalNamespaceLimitError, LoopIterationLimitError, OutputStreamLimitError)
 
 
 class LiquidTemplate:
     """A template that the library parsed."""
 
-    def __init__(self, text: str, html: bool) -> None:
-        _check_braces(text)
+    def __init__(self, text: str, mode: Mode) -> None:
+        check_code(text)
         try:
-            self._template = _environment(html).from_string(text)
+            self._template = _environment(mode is Mode.HTML).from_string(text)
         except LiquidError as error:
             raise TemplateError(
                 f"The template cannot be read: {_said(error)}.",
                 hint='Liquid is {{ path | filter }} and {% tag %}. Text with braces goes in as {"literal": "…"}.',
             ) from None
-        except RecursionError:
-            raise TemplateError("The template is nested too deeply.") from None
-        self._html = html
+        except Exception as error:  # the library raises whatever its parser does
+            raise TemplateError(f"The template cannot be read ({type(error).__name__}).") from None
         nodes = self._template.nodes
         self._whole = nodes[0].expression if len(nodes) == 1 and isinstance(nodes[0], OutputNode) else None
+        _bound(nodes, RenderContext(self._template))
+        self._mode = mode
 
     def fill_in(self, item: Mapping[str, Any]) -> Any:
         """The text with the item's values in it, or the one value it asks for. Raises TemplateError."""
+        context = _Context(self._template, globals=item)
+        context.mode = self._mode
         try:
             if self._whole is None:
-                return self._template.render(**item)
-            value = self._whole.evaluate(RenderContext(self._template, globals=item))
-            if isinstance(value, StrictDefaultUndefined):
-                str(value)  # raises
+                page = LimitedStringIO(limit=MAX_OUTPUT)
+                self._template.render_with_context(context, page)
+                return page.getvalue()
+            value = _plain(self._whole.evaluate(context))
+            return str(value) if isinstance(value, Markup) else whole(value, self._mode)
         except TemplateError:
             raise
         except UndefinedError as error:
             raise unknown_path(_said(error).removesuffix(" is undefined").strip("'"), item) from None
         except _LIMITS as error:
-            raise TemplateError(
-                f"The template does too much: {_said(error)}.", hint="Loop over less, or write less."
-            ) from None
+            raise too_much(_said(error)) from None
         except LiquidError as error:
             raise TemplateError(f"The template cannot be filled in: {_said(error)}.") from None
-        except (RecursionError, MemoryError, ArithmeticError, TypeError, ValueError) as error:
+        except Exception as error:  # the library raises whatever Python does
             raise TemplateError(f"The template cannot be filled in ({type(error).__name__}).") from None
-        if self._html and isinstance(value, str):
-            return str(escape(value))
-        if isinstance(value, Markup):
-            return str(value)
-        return list(value) if isinstance(value, range) else value
 
 
 @lru_cache(maxsize=1024)
-def parse(text: str, html: bool) -> LiquidTemplate:
+def parse(text: str, mode: Mode) -> LiquidTemplate:
     """The template in ``text``. Raises TemplateError."""
-    return LiquidTemplate(text, html)
+    return LiquidTemplate(text, mode)
 
 
 class _Environment(Environment):
@@ -89,73 +104,147 @@ class _Environment(Environment):
     ternary_expressions = False
 
 
-class _OutputNode(OutputNode):
-    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
-        value = self.expression.evaluate(context)
+class _Context(RenderContext):
+    """One filling in, with its clock."""
+
+    __slots__ = ("clock", "mode")
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.clock = Clock()
+        self.mode = Mode.TEXT
+
+    def get(self, *arguments: Any, **options: Any) -> object:
+        self.clock.check()
+        return super().get(*arguments, **options)
+
+    def filter(self, name: str, token: Token | None) -> Callable[..., object]:
+        self.clock.check()
+        function = super().filter(name, token)
+
+        def bounded(*arguments: Any, **options: Any) -> object:
+            check_arguments(name, arguments)
+            result = function(*arguments, **options)
+            check_result(result)
+            return result
+
+        return bounded
+
+    def insert(self, value: Any, buffer: TextIO) -> int:
+        """Writes a value as the mode has it."""
         if isinstance(value, StrictDefaultUndefined):
             str(value)  # raises
-        if isinstance(value, Markup):
+        if isinstance(value, Markup) and self.mode is Mode.HTML:
             return buffer.write(str(value))
+        if isinstance(value, (list, tuple, dict)) and weight(value, MAX_OUTPUT) > MAX_OUTPUT:  # pyright: ignore[reportUnknownArgumentType]
+            raise too_much("a value that long")
         if isinstance(value, range):
             value = f"{value.start}..{value.stop - 1}"
-        return buffer.write(shown(value, html=context.autoescape))
+        before = "" if self.mode in (Mode.TEXT, Mode.HTML) else _text_of(buffer)
+        return buffer.write(inserted(value, self.mode, before))
+
+
+class _OutputNode(OutputNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        assert isinstance(context, _Context)
+        return context.insert(self.expression.evaluate(context), buffer)
 
 
 class _Output(Output):
     node_class = _OutputNode
 
 
+class _EchoNode(EchoNode, _OutputNode):
+    pass
+
+
+class _Echo(EchoTag):
+    node_class = _EchoNode
+
+
+class _CycleNode(CycleNode):
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        assert isinstance(context, _Context)
+        group = self.group.evaluate(context) if self.group else None
+        index = context.cycle(group if isinstance(group, (str, int)) else str(self), len(self.args))
+        return context.insert(self.args[index].evaluate(context), buffer) if index < len(self.args) else 0
+
+
+class _Cycle(CycleTag):
+    node_class = _CycleNode
+
+
+class _Look(Node):
+    """Stands at the beginning of every block and looks at the clock."""
+
+    def render_to_output(self, context: RenderContext, buffer: TextIO) -> int:
+        assert isinstance(context, _Context)
+        context.clock.check()
+        return 0
+
+
+class _Range(RangeLiteral):
+    """A range of bounded length: some things walk through all of it."""
+
+    __slots__ = ()
+
+    def evaluate(self, context: RenderContext) -> range:
+        found = super().evaluate(context)
+        if found.stop - found.start > MAX_RANGE:
+            raise too_much(f"a range of more than {MAX_RANGE:,}")
+        return found
+
+
 @lru_cache(maxsize=2)
 def _environment(html: bool) -> Environment:
     environment = _Environment(
-        tolerance=Mode.STRICT, undefined=StrictDefaultUndefined, strict_filters=True, autoescape=html
+        tolerance=Tolerance.STRICT, undefined=StrictDefaultUndefined, strict_filters=True, autoescape=html
     )
-    environment.add_tag(_Output)
-    for tag in ("include", "render", "extends", "block"):  # other templates: there are none
-        environment.tags.pop(tag, None)
+    for tag in (_Output, _Echo, _Cycle):
+        environment.add_tag(tag)
+    for name in ("include", "render", "extends", "block"):  # other templates: there are none
+        environment.tags.pop(name, None)
     environment.add_filter("raw", Markup)
     environment.add_filter("json", _json)
-    for name, function in environment.filters.items():
-        environment.filters[name] = _bounded(function)
     return environment
 
 
-def _check_braces(text: str) -> None:
-    """Finds braces that do not close in one pass; the library would try again from each of them."""
-    if "{% raw" in text or "{%- raw" in text or "{% comment" in text or "{%- comment" in text:
-        return
-    position = 0
-    while (start := text.find("{{", position)) >= 0:
-        end = text.find("}}", start)
-        if end < 0 or text.find("{{", start + 2, end) >= 0:
-            raise TemplateError(
-                f"The template cannot be read: the braces at position {start} do not close.",
-                hint='Close them with }}. Text with braces goes in as {"literal": "…"}.',
-            )
-        position = end + 2
+def _bound(nodes: list[Node], context: RenderContext) -> None:
+    """Puts a look at the clock into every block, and bounds every range."""
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        waiting.extend(node.children(context))
+        if isinstance(node, BlockNode):
+            node.nodes.insert(0, _Look(node.token))
+        expressions: list[Expression] = list(node.expressions())
+        while expressions:
+            expression = expressions.pop()
+            expressions.extend(expression.children())
+            if isinstance(expression, RangeLiteral):
+                expression.__class__ = (
+                    _Range  # its place in the tree has a name of its own in each kind of node
+                )
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON, whatever of its own the library has in it."""
+    if isinstance(value, StrictDefaultUndefined):
+        return str(value)  # raises
+    if value is None or isinstance(value, (str, int, float, Mapping)):
+        return value  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, (list, tuple, range)):
+        return [_plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+    return str(value) if isinstance(value, date) else str(value) or None
+
+
+def _text_of(buffer: TextIO) -> str:
+    assert isinstance(buffer, StringIO)
+    return buffer.getvalue()
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _bounded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A filter that refuses what would take for ever or all memory before it begins."""
-
-    @functools.wraps(function)
-    def bounded(*arguments: Any, **options: Any) -> Any:
-        product = 1
-        for argument in arguments:
-            kind = type(argument)  # isinstance would ask an undefined value for its class, and it would raise
-            if kind is range and len(argument) > MAX_RANGE:
-                raise TemplateError(f"The template does too much: a range of more than {MAX_RANGE:,}.")
-            if kind is str or kind is Markup:
-                product *= max(len(argument), 1)
-        if product > 20 * MAX_OUTPUT:
-            raise TemplateError("The template does too much: a filter on texts that long.")
-        return function(*arguments, **options)
-
-    return bounded
 
 
 def _said(error: LiquidError) -> str:

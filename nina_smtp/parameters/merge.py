@@ -20,8 +20,9 @@ from typing import Any
 from nina_smtp.errors import ExtractError, MissingParameter, NinaError, ParameterError, UnknownParameter
 from nina_smtp.forms import nearest
 from nina_smtp.parameters.extract import Finder, compile_path, find_by_name
+from nina_smtp.parameters.insertion import Mode, shown
 from nina_smtp.parameters.paths import nearest_path
-from nina_smtp.parameters.template import Template, compile_template, shown
+from nina_smtp.parameters.template import Template, compile_template
 
 MAX_DEPTH = 64
 
@@ -79,11 +80,27 @@ class Merged:
     sources: Mapping[str, Source]
 
 
+_Candidate = tuple[Any, str, str | None]
+"""A value, its source and its JSONPath."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Upstream:
+    """One item as the sources have it: what its ``parameters`` are, what is found by name, its top-level keys."""
+
+    item: Mapping[str, Any]
+    scope: Mapping[str, Any]
+    inner: Mapping[str, Any]
+    by_name: Mapping[str, tuple[str, Any]]
+    outer: Mapping[str, Any]
+
+
 class Merger:
     """The parameters of one node, ready for one item after another. Raises ParameterError for a node that is wrong.
 
-    ``html`` says of a parameter and the values merged before it whether it is an HTML text, in which inserted
-    values are escaped. Parameters are merged in the order of the table.
+    ``mode`` says of a parameter, and the values merged before it, what its templates may insert: an HTML body
+    escapes, a parameter with mailboxes lets no value bring a second one. Parameters are merged in the order of the
+    table.
     """
 
     def __init__(
@@ -93,14 +110,14 @@ class Merger:
         extract: Mapping[str, str],
         *,
         auto_extract: AutoExtract = AutoExtract.CONTENT,
-        html: Callable[[str, Mapping[str, Any]], bool] = lambda name, values: False,
+        mode: Callable[[str, Mapping[str, Any]], Mode] = lambda name, values: Mode.TEXT,
     ) -> None:
         self._table = table
-        self._html = html
+        self._mode = mode
         self._names = spellings(table)
         self._node = _named(parameters, self._names, "node", strict=True)
         for name, value in self._node.items():
-            _compile_all(name, value)
+            _filled_in(name, value, None, mode(name, {}))  # a broken template shows before any item comes
         self._finders: dict[str, tuple[str, Finder]] = {}
         for name, path in _named(extract, self._names, "extract", strict=True).items():
             if not isinstance(path, str):
@@ -122,61 +139,62 @@ class Merger:
         Raises ParameterError naming the parameter and the source it came from.
         """
         own = item.get("parameters")
-        inner = _named(own, self._names, "extracted") if isinstance(own, Mapping) else {}  # pyright: ignore[reportUnknownArgumentType]
-        outer = _named(item, self._names, "input")
         found = find_by_name(item, self._auto) if self._auto else {}
-        by_name = {self._names[spelling]: match for spelling, match in found.items()}
-        scope = {**context, **item} if context else item
+        upstream = _Upstream(
+            item,
+            {**context, **item} if context else item,
+            _named(own, self._names, "extracted") if isinstance(own, Mapping) else {},  # pyright: ignore[reportUnknownArgumentType]
+            {self._names[spelling]: match for spelling, match in found.items()},
+            _named(item, self._names, "input"),
+        )
         values: dict[str, Any] = {}
         sources: dict[str, Source] = {}
         for parameter in self._table:
-            candidates = self._candidates(parameter, values, item, scope, inner, outer, by_name)
+            candidates = self._candidates(parameter, values, upstream)
             if candidates:
-                value, source = candidates[0]
-                source = Source(source.source, source.path, _others(candidates))
+                value, source, path = candidates[0]
                 values[parameter.name] = self._checked(parameter, value, source)
-                sources[parameter.name] = source
+                sources[parameter.name] = Source(source, path, _others(candidates))
             elif parameter.required:
                 raise self._missing(parameter, item)
         return Merged(values, sources)
 
     def _candidates(
-        self,
-        parameter: Parameter,
-        values: Mapping[str, Any],
-        item: Mapping[str, Any],
-        scope: Mapping[str, Any],
-        inner: Mapping[str, Any],
-        outer: Mapping[str, Any],
-        by_name: Mapping[str, tuple[str, Any]],
-    ) -> list[tuple[Any, Source]]:
+        self, parameter: Parameter, values: Mapping[str, Any], upstream: _Upstream
+    ) -> list[_Candidate]:
+        """Every value that is present, the winner first."""
         name = parameter.name
-        found: list[tuple[Any, Source]] = []
+        found: list[_Candidate] = []
         if name in self._node:
             value = self._node[name]
             if parameter.empty_is_value or value != "":
-                html = self._html(name, values)
-                value = _filled_in(name, value, scope, html=html)
-            if parameter.is_text and isinstance(value, (int, float)):
-                value = shown(value)  # a template with a number in it is a text with a number in it
-            found.append((value, Source("node")))
+                value = _filled_in(name, value, upstream.scope, self._mode(name, values))
+                if (
+                    parameter.is_text
+                    and isinstance(value, (int, float))
+                    and isinstance(self._node[name], str)
+                ):
+                    value = shown(value)  # a template with a number in it is a text with a number in it
+                if _is_present(value, parameter):
+                    found.append((value, "node", None))
         if name in self._finders:
             path, find = self._finders[name]
-            found.append((_matched(parameter, path, find(item)), Source("extracted", path)))
-        if name in inner:
-            found.append((inner[name], Source("extracted", f"$.parameters.{name}")))
-        if name in by_name:
-            path, value = by_name[name]
-            found.append((value, Source("extracted", path)))
-        if name in outer:
-            found.append((outer[name], Source("input")))
-        empty = () if parameter.empty_is_value else ("",)
-        return [(value, source) for value, source in found if not _is_absent(value, empty)]
+            value = _matched(parameter, path, find(upstream.item), wins=not found)
+            if _is_present(value, parameter):
+                found.append((value, "extracted", path))
+        if name in upstream.inner and _is_present(upstream.inner[name], parameter):
+            found.append((upstream.inner[name], "extracted", f"$.parameters.{name}"))
+        if name in upstream.by_name:
+            path, value = upstream.by_name[name]
+            found.append((value, "extracted", path))
+        if name in upstream.outer and _is_present(upstream.outer[name], parameter):
+            found.append((upstream.outer[name], "input", None))
+        return found
 
-    def _checked(self, parameter: Parameter, value: Any, source: Source) -> Any:
+    def _checked(self, parameter: Parameter, value: Any, source: str) -> Any:
         if parameter.is_list and isinstance(value, Mapping):
             value = [value]  # one attachment; a text may be a whole list of mailboxes and stays as it is
-        return _located(parameter.name, source.source, parameter.check, value)
+        return _located(parameter.name, source, parameter.check, value)
 
     def _missing(self, parameter: Parameter, item: Mapping[str, Any]) -> NinaError:
         name = parameter.name
@@ -231,33 +249,27 @@ def _is_literal(value: Mapping[str, Any]) -> bool:
     return len(value) == 1 and "literal" in value
 
 
-def _compile_all(name: str, value: Any, depth: int = 0) -> None:
-    """Parses every template in ``value``, so that a broken one shows before any item comes."""
-    if depth > MAX_DEPTH:
-        raise ParameterError(f"{name} is nested too deeply.", parameter=name, source="node")
-    if isinstance(value, str):
-        _located(name, "node", compile_template, value)
-    elif isinstance(value, Mapping) and not _is_literal(value):  # pyright: ignore[reportUnknownArgumentType]
-        for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
-            _compile_all(f"{name}.{key}", inner, depth + 1)
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            _compile_all(f"{name}[{index}]", inner, depth + 1)
+def _filled_in(place: str, value: Any, scope: Mapping[str, Any] | None, mode: Mode, depth: int = 0) -> Any:
+    """``value`` with its templates filled in and its literals taken as they stand.
 
-
-def _filled_in(place: str, value: Any, scope: Mapping[str, Any], *, html: bool = False) -> Any:
-    """``value`` with its templates filled in and its literals taken as they stand."""
+    Without a scope the templates are only parsed.
+    """
     if isinstance(value, str):
         if "{" not in value:
             return value
-        template: Template | None = _located(place, "node", compile_template, value, html=html)
-        return value if template is None else _located(place, "node", template.fill_in, scope)
+        template: Template | None = _located(place, "node", compile_template, value, mode)
+        return (
+            value if template is None or scope is None else _located(place, "node", template.fill_in, scope)
+        )
+    if depth > MAX_DEPTH:
+        raise ParameterError(f"{place[:80]} is nested too deeply.", parameter=place[:80], source="node")
     if isinstance(value, Mapping):
         if _is_literal(value):  # pyright: ignore[reportUnknownArgumentType]
             return _Literal(value["literal"]) if value["literal"] == "" else value["literal"]  # pyright: ignore[reportUnknownVariableType]
-        return {k: _filled_in(f"{place}.{k}", v, scope) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {k: _filled_in(f"{place}.{k}", v, scope, Mode.TEXT, depth + 1) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list):
-        return [_filled_in(f"{place}[{n}]", v, scope) for n, v in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        inner = Mode.ADDRESS if mode is Mode.ADDRESSES else mode
+        return [_filled_in(f"{place}[{n}]", v, scope, inner, depth + 1) for n, v in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return value
 
 
@@ -265,18 +277,19 @@ class _Literal(str):
     """An empty string that was asked for: ``{"literal": ""}`` is a value, unlike ``""``."""
 
 
-def _is_absent(value: Any, empty: tuple[str, ...]) -> bool:
-    if isinstance(value, str):
-        return value in empty and not isinstance(value, _Literal)
-    return value is None or value is _ABSENT
+def _is_present(value: Any, parameter: Parameter) -> bool:
+    if value == "" and isinstance(value, str):
+        return parameter.empty_is_value or isinstance(value, _Literal)
+    return value is not None and value is not _ABSENT
 
 
-def _matched(parameter: Parameter, path: str, matches: tuple[Any, ...]) -> Any:
+def _matched(parameter: Parameter, path: str, matches: tuple[Any, ...], *, wins: bool) -> Any:
+    """The one value of a JSONPath, or all for a list. That there are too many matters only if it wins."""
     if not matches:
         return _ABSENT
     if len(matches) == 1:
         return matches[0]
-    if parameter.is_list:
+    if parameter.is_list or not wins:
         return list(matches)
     raise ExtractError(
         f"{path} found {len(matches)} values for {parameter.name}, which takes one.",
@@ -286,9 +299,12 @@ def _matched(parameter: Parameter, path: str, matches: tuple[Any, ...]) -> Any:
     )
 
 
-def _others(candidates: Sequence[tuple[Any, Source]]) -> tuple[str, ...]:
-    winner = candidates[0][1].source
-    return tuple(dict.fromkeys(source.source for _, source in candidates[1:] if source.source != winner))
+def _others(candidates: Sequence[_Candidate]) -> tuple[str, ...]:
+    """The sources that had a value too, each once."""
+    if len(candidates) == 1:
+        return ()
+    winner = candidates[0][1]
+    return tuple(dict.fromkeys(source for _, source, _ in candidates[1:] if source != winner))
 
 
 def _fits(parameter: Parameter) -> Callable[[Any], bool]:

@@ -38,7 +38,7 @@ def joined(steps: Sequence[Step]) -> str:
         elif _NAME.fullmatch(step):
             text += f".{step}" if text else step
         else:
-            text += f"['{step}']"
+            text += f'["{step}"]' if "'" in step else f"['{step}']"
     return text
 
 

@@ -1,8 +1,8 @@
 """Finds out which port of a host speaks what, and so the settings of a credential.
 
 It logs in nowhere and sends no mail. The ports are probed all at once, each first for what it is expected to
-speak and then for the other. A certificate that is not trusted is looked at over a second connection that does
-not verify it, so that a person can compare its fingerprint and pin it.
+speak and then for the other. A certificate that is not trusted is looked at over a second connection that
+does not verify it, so that a person can compare its fingerprint and pin it.
 """
 
 from __future__ import annotations
@@ -53,10 +53,11 @@ class Finding:
     @property
     def encryption(self) -> Encryption | None:
         """The best a credential can use here; None if no mail can be sent here."""
+        if self.error and not (self.tls and isinstance(self.error, CertificateRejected)):
+            return None
         if self.tls:
             return Encryption.TLS if self.speaks is Speaks.TLS else Encryption.STARTTLS
-        usable = self.speaks is Speaks.SMTP and not self.error
-        return Encryption.NONE if usable else None
+        return Encryption.NONE if self.speaks is Speaks.SMTP else None
 
     @property
     def offers(self) -> Capabilities:

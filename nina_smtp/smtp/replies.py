@@ -19,7 +19,7 @@ MAX_REPLY = 64 * 1024
 MAX_SHOWN = 500
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
-_PREFIX = re.compile(rb"((?:[245]\.\d{1,3}\.\d{1,3}(?=\s|$))?)\s*(.*?)\s*\Z", re.DOTALL)
+_PREFIX = re.compile(rb"((?:[245]\.\d{1,3}\.\d{1,3}(?:\s|\Z))?)\s*(.*?)\s*\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?:\s|$)")
 
 

@@ -6,6 +6,7 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -56,8 +57,9 @@ class TlsFacts:
         }
 
 
+@lru_cache(maxsize=64)
 def client_context(trust: Trust) -> ssl.SSLContext:
-    """A context for ``trust``. Raises InvalidCredential if its certificate cannot be read."""
+    """The context for ``trust``, built once: it costs more than all the rest of a connection. Raises InvalidCredential if its certificate cannot be read."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False

@@ -125,7 +125,9 @@ class DotStuffer:
         """``chunk``, stuffed, knowing how the one before ended."""
         if not chunk:
             return chunk
-        stuffed = chunk.replace(b"\r\n.", b"\r\n..") if b"\r\n." in chunk else chunk
+        stuffed = chunk  # base64, which is most of what is long, has no dot at all: that is found out fast
+        if b"." in chunk and b"\r\n." in chunk:
+            stuffed = chunk.replace(b"\r\n.", b"\r\n..")
         if chunk[:1] == b"." and self._tail == b"\r\n":
             stuffed = b"." + stuffed
         elif chunk[:2] == b"\n." and self._tail[-1:] == b"\r":

@@ -22,7 +22,7 @@ from .courier import Courier
 from .forms import NodeFields, SendFields, SendRawFields
 from .mail import Naming, build
 from .schema import OUTPUT_SCHEMA
-from .tables import is_html, table
+from .tables import insertion_mode, table
 
 
 class SmtpNode(NodeType):
@@ -108,7 +108,7 @@ def _plan(config: Mapping[str, Any]) -> _Plan:
         fields.parameters,
         fields.extract,
         auto_extract=AutoExtract(fields.options.auto_extract),
-        html=is_html,
+        mode=insertion_mode,
     )
     return _Plan(fields, merger)
 

@@ -11,12 +11,16 @@ from pydantic.fields import FieldInfo
 
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.forms import Form, field_path, nearest
+from nina_smtp.parameters.insertion import Mode
 from nina_smtp.parameters.merge import Parameter
 
 from .forms import AttachmentFields, SendFields, SendRawFields
 
 LISTS = frozenset({"to", "cc", "bcc", "replyTo", "attachments", "references"})
 MAY_BE_EMPTY = frozenset({"textBody", "envelopeFrom"})
+_MODES = dict.fromkeys(("to", "cc", "bcc", "replyTo", "from", "envelopeFrom"), Mode.ADDRESSES) | {
+    "rawEmail": Mode.MESSAGE
+}
 
 
 @cache
@@ -26,9 +30,11 @@ def table(operation: str) -> tuple[Parameter, ...]:
     return tuple(_parameter(field.alias or name, field) for name, field in form.model_fields.items())
 
 
-def is_html(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether values inserted into this parameter are escaped: those of an HTML body are."""
-    return name == "body" and values.get("contentType") == "html"
+def insertion_mode(name: str, values: Mapping[str, Any]) -> Mode:
+    """What templates may insert into this parameter, given the values merged before it."""
+    if name == "body" and values.get("contentType") == "html":
+        return Mode.HTML
+    return _MODES.get(name, Mode.TEXT)
 
 
 def _parameter(name: str, field: FieldInfo) -> Parameter:
