@@ -1,7 +1,7 @@
 """The main job, end to end: an alert becomes a mail with two files, and arrives.
 
-Starts a local inbox, runs the workflow of 1-ransomware-alert against it, says where every value of the mail came
-from, reads the mail back and compares its files with what was sent.
+Starts a local inbox, runs the workflow of 1-ransomware-alert against it, says where every value of the mail
+came from, reads the mail back and compares its files with what was sent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ async def main() -> int:
     workflow = validate(load(WORKFLOW.read_bytes()), catalog)
     print(f"Workflow: {workflow.name}\n")
     async with Inbox() as inbox:
-        credential = {"host": "127.0.0.1", "port": inbox.smtp_port, "encryption": "none", "authMethod": "none"}
+        credential = {
+            "host": "127.0.0.1",
+            "port": inbox.smtp_port,
+            "encryption": "none",
+            "authMethod": "none",
+        }
         with tempfile.TemporaryDirectory() as folder:
             done = await run(
                 workflow,
@@ -56,7 +61,9 @@ def show(node: NodeRun) -> None:
     """One line for each node that is done."""
     if node.status is not NodeStatus.RUNNING:
         made = sum(map(len, node.outputs.values()))
-        print(f"  {node.status.value:<10}{node.name:<18}{node.items_in} in, {made} out, {node.duration_ms} ms")
+        print(
+            f"  {node.status.value:<10}{node.name:<18}{node.items_in} in, {made} out, {node.duration_ms} ms"
+        )
 
 
 def print_result(mail: dict[str, Any] | Any) -> None:
@@ -84,7 +91,8 @@ def check(raw: bytes) -> int:
     rows = list(csv.DictReader(io.StringIO(table, newline="")))
     facts = {
         "the mail arrived": message["subject"] == "[CRITICAL] Ransomware behaviour on WS-FIN-042",
-        "findings.csv has every finding": rows == [{key: str(value) for key, value in row.items()} for row in findings],
+        "findings.csv has every finding": rows
+        == [{key: str(value) for key, value in row.items()} for row in findings],
         "badge.png is the same to the octet": parts["badge.png"].get_content() == badge,
         "badge.png is shown inside the text": parts["badge.png"]["content-id"] == "<badge>",
     }

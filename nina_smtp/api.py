@@ -11,6 +11,7 @@ from nina_smtp.delivery.mailnode import Built, MailNode
 from nina_smtp.delivery.result import Result, Results, Status
 from nina_smtp.errors import InvalidCredential, NinaError
 from nina_smtp.node import Task
+from nina_smtp.secret import Hidden
 from nina_smtp.workflow.blobs import BlobStore, NoBlobs
 from nina_smtp.workflow.items import read_items
 
@@ -46,9 +47,11 @@ async def send_async(
 
     ``node`` is ``{"resource": "email", "operation": "send", "parameters": {…}, "extract": {…}, "options": {…}}``,
     ``credential`` is ``{"type": "smtp", "data": {…}}`` or the data alone, ``items`` one item or a list. Without
-    ``items`` one mail is sent from the node alone; an empty list sends none. With ``idempotency_key`` the Message-IDs are the same every time.
-    What is wrong with the node or the credential is the error of every result, and nothing is connected to.
+    ``items`` one mail is sent from the node alone; an empty list sends none. With ``idempotency_key`` the
+    Message-IDs are the same every time. What is wrong with the node or the credential is the error of every
+    result, and nothing is connected to.
     """
+    credential = Hidden(credential) if isinstance(credential, Mapping) else credential  # pyright: ignore[reportUnnecessaryIsInstance]
     try:
         task = mail_task(node, credential, items, key=idempotency_key, blobs=blobs)
         return await mail_node().deliver(task, dry_run=dry_run)
@@ -63,6 +66,7 @@ def build(
     """Merges and builds the mail for one item, and sends nothing: ``.bytes``, ``.envelope``, ``.sources``,
     ``.warnings``. Raises ParameterError or InvalidCredential.
     """
+    credential = Hidden(credential) if isinstance(credential, Mapping) else credential  # pyright: ignore[reportUnnecessaryIsInstance]
     return mail_node().build(mail_task(node, credential, item, blobs=blobs))
 
 
@@ -73,14 +77,19 @@ def read_credential(credential: Json, catalog: Catalog | None = None) -> Any:
     """
     if not isinstance(credential, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidCredential("A credential is an object.", hint='{"type": "smtp", "data": {…}}')
+    credential = Hidden(credential)
     name, data = credential.get("type", "smtp"), credential.get("data", credential)
     if "data" not in credential and "type" in credential:
-        data = {key: value for key, value in credential.items() if key != "type"}
+        data = Hidden({key: value for key, value in credential.items() if key != "type"})
     if not isinstance(name, str) or not isinstance(data, Mapping):
         raise InvalidCredential(
             "A credential has a type and an object of data.", hint='{"type": "smtp", "data": {…}}'
         )
-    return (catalog or default_catalog()).credential(name).read(cast(Json, data))
+    try:
+        kind = (catalog or default_catalog()).credential(name)
+    except NinaError as error:
+        raise InvalidCredential(error.message, hint=error.hint, parameter="type") from None
+    return kind.read(cast(Json, data))
 
 
 def mail_task(

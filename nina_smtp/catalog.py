@@ -106,7 +106,8 @@ def _module(kind: str, name: str, folder: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         qualified, folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[qualified] = module
     try:

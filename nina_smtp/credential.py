@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
+FormType = type[BaseModel]
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -28,7 +30,11 @@ class Step:
     def as_dict(self) -> dict[str, Any]:
         """JSON, keys without a value left out."""
         shape = {"step": self.name, "ok": self.ok, "durationMs": self.duration_ms}
-        return shape | ({"facts": dict(self.facts)} if self.facts else {}) | ({"error": self.error} if self.error else {})
+        return (
+            shape
+            | ({"facts": dict(self.facts)} if self.facts else {})
+            | ({"error": self.error} if self.error else {})
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,11 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON: ``{"passed", "steps", "warnings"}``."""
-        return {"passed": self.passed, "steps": [step.as_dict() for step in self.steps], "warnings": list(self.warnings)}
+        return {
+            "passed": self.passed,
+            "steps": [step.as_dict() for step in self.steps],
+            "warnings": list(self.warnings),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +71,14 @@ class Preset:
 class CredentialType(ABC):
     """A kind of credential: its form, its presets, and the test that says whether one works.
 
-    A pack has one in ``credentials/<type>/__init__.py`` as ``CREDENTIAL``, beside ``icon.svg`` and ``help.md``.
+    A pack has one in ``credentials/<type>/__init__.py`` as ``CREDENTIAL``, beside ``icon.svg`` and
+    ``help.md``.
     """
 
     type: ClassVar[str]
     title: ClassVar[str]
     description: ClassVar[str]
-    fields: ClassVar[type[BaseModel]]
+    fields: ClassVar[FormType]
     presets: ClassVar[tuple[Preset, ...]] = ()
 
     @abstractmethod
@@ -78,4 +89,6 @@ class CredentialType(ABC):
     async def test(
         self, credential: Any, *, send_to: str | None = None, progress: Callable[[Step], None] | None = None
     ) -> Report:
-        """Tries the credential step by step; never raises for what the server does. No mail unless ``send_to``."""
+        """Tries the credential step by step; never raises for what the server does. No mail unless
+        ``send_to``.
+        """

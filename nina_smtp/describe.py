@@ -11,7 +11,9 @@ from nina_smtp.workflow.model import schema as workflow_schema
 
 
 def description(catalog: Catalog | None = None) -> dict[str, Any]:
-    """``{"nodes": […], "credentials": […], "workflow": JSON Schema}``; a broken type has only type and error."""
+    """``{"nodes": […], "credentials": […], "workflow": JSON Schema}``; a broken type has only type and
+    error.
+    """
     catalog = catalog or default_catalog()
     return {
         "nodes": [_node(node, catalog) for node in catalog.nodes()],

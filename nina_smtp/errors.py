@@ -13,6 +13,7 @@
     │   ├── RecipientNotAllowed                the credential's recipient policy says no
     │   └── InvalidSignature                   a signature that does not verify
     ├── WorkflowError (ValueError)             the author of the workflow: the graph
+    ├── NotAttempted                           nobody: an earlier mail of the same node failed
     ├── InternalError                          the author of a node: a fault in its program
     ├── CredentialError                        the owner of the credential
     │   ├── InvalidCredential (ValueError)     a field of the credential
@@ -29,6 +30,7 @@
         ├── ConnectionLost (ConnectionError)   closed or reset before the message was out
         ├── SenderRefused                      MAIL FROM refused
         ├── RecipientsRefused                  every recipient refused
+        ├── SomeRecipientsRefused              some recipients refused; the others got the mail
         ├── MessageRefused                     DATA or the message itself refused
         ├── MessageTooLarge                    larger than the SIZE the server announced
         ├── FeatureUnavailable                 the message needs SMTPUTF8 or 8BITMIME, and it is not offered
@@ -180,6 +182,12 @@ class WorkflowError(NinaError, ValueError):
         return super().as_dict() | {"problems": list(self.problems)}
 
 
+class NotAttempted(NinaError):
+    """A mail was left alone because an earlier one failed."""
+
+    type = "notAttempted"
+
+
 class InternalError(NinaError):
     """A node failed in a way it should not: a fault in its program."""
 
@@ -277,6 +285,17 @@ class RecipientsRefused(ServerError):
     """Every recipient was refused."""
 
     type = "recipientsRefused"
+
+
+class SomeRecipientsRefused(ServerError):
+    """Some recipients were refused, and the others got the mail: sending it again would reach them twice."""
+
+    type = "someRecipientsRefused"
+
+    @property
+    def retry(self) -> bool:
+        """Never, not as it is."""
+        return False
 
 
 class MessageRefused(ServerError):

@@ -13,6 +13,8 @@ from nina_smtp.errors import NinaError
 from nina_smtp.workflow.blobs import BlobStore
 from nina_smtp.workflow.items import Item
 
+FormType = type[BaseModel]
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -21,8 +23,8 @@ class Task:
     ``items`` are the input items, already joined if several wires end at the port; ``upstream`` has the
     output items of every node before this one by the node's *name*, for ``{{ nodes["Name"] }}``;
     ``credential`` is what the credential type's ``read`` returned; ``key`` names the execution (run and
-    node) and is the same when it is repeated after a crash; ``installation_key`` makes what is derived from it
-    unforeseeable; ``wired`` are the output ports that lead somewhere.
+    node) and is the same when it is repeated after a crash; ``installation_key`` makes what is derived from
+    it unforeseeable; ``wired`` are the output ports that lead somewhere.
     """
 
     config: Mapping[str, Any]
@@ -66,9 +68,9 @@ class NodeType(ABC):
     title: ClassVar[str]
     description: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
-    config: ClassVar[type[BaseModel]]
+    config: ClassVar[FormType]
     """The form. A host draws it from its JSON Schema."""
-    operations: ClassVar[Mapping[str, type[BaseModel]]] = {}
+    operations: ClassVar[Mapping[str, FormType]] = {}
     """The forms of its parameters by operation, where the config has both."""
     output_schema: ClassVar[Mapping[str, Any]] = {}
     """JSON Schema of one output item's JSON, so that a host can offer paths before any run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
 
@@ -41,6 +42,28 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled")
+
+
+class Hidden(Mapping[str, Any]):
+    """A credential as it came, a mapping that does not show what is in it: for the frames of a traceback."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values: Mapping[str, Any] = values._values if isinstance(values, Hidden) else values
+
+    def __getitem__(self, key: str) -> Any:
+        value = self._values[key]
+        return Hidden(value) if isinstance(value, Mapping) else value  # pyright: ignore[reportUnknownArgumentType]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return MASK
 
 
 class Redactor:

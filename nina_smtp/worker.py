@@ -1,7 +1,7 @@
 """The worker contract (contract, section 8): JSON-RPC 2.0, one object a line, on standard input and output.
 
-Requests run side by side and are answered as they end, so answers may come in another order. End of input ends the
-worker after what is in flight. A line is a request by itself; there are no batches.
+Requests run side by side and are answered as they end, so answers may come in another order. End of input
+ends the worker after what is in flight. A line is a request by itself; there are no batches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from nina_smtp.errors import NinaError, ParameterError
 
 MAX_IN_FLIGHT = 64
 
-PARSE_ERROR, INVALID_REQUEST, NO_SUCH_METHOD, INVALID_PARAMS, INTERNAL, FAILED = -32700, -32600, -32601, -32602, -32603, -32000
+PARSE_ERROR, INVALID_REQUEST, NO_SUCH_METHOD, INVALID_PARAMS, INTERNAL, FAILED = (
+    -32700,
+    -32600,
+    -32601,
+    -32602,
+    -32603,
+    -32000,
+)
 
 Params = Mapping[str, Any]
 Method = Callable[[Params], Awaitable[Any]]
@@ -64,15 +71,20 @@ class _Worker:
             request: Any = json.loads(line)
         except (ValueError, RecursionError):
             return _error(None, PARSE_ERROR, "The line is not JSON.")
-        if not isinstance(request, dict) or request.get("jsonrpc") != "2.0" or not isinstance(request.get("method"), str):  # pyright: ignore[reportUnknownMemberType]
-            return _error(None, INVALID_REQUEST, 'A request is {"jsonrpc": "2.0", "id": …, "method": …, "params": {…}}.')
-        asked = cast(dict[str, Any], request)
+        asked = cast(dict[str, Any], request) if isinstance(request, dict) else {}
+        if asked.get("jsonrpc") != "2.0" or not isinstance(asked.get("method"), str):
+            usage = 'A request is {"jsonrpc": "2.0", "id": …, "method": …, "params": {…}}.'
+            return _error(None, INVALID_REQUEST, usage)
         reply = await self._result(asked.get("id"), asked["method"], asked.get("params", {}))
         return reply if "id" in asked else None
 
     async def _result(self, identity: Any, name: str, params: Any) -> dict[str, Any]:
         if name not in self._methods:
-            return _error(identity, NO_SUCH_METHOD, f"There is no method {name[:80]!a}; there are {', '.join(self._methods)}.")
+            return _error(
+                identity,
+                NO_SUCH_METHOD,
+                f"There is no method {name[:80]!a}; there are {', '.join(self._methods)}.",
+            )
         method, required, optional = self._methods[name]
         problem = _misfit(params, required, optional)
         if problem:
@@ -130,7 +142,10 @@ async def _build(params: Params) -> Any:
 
 async def _run(params: Params) -> Any:
     task = mail_task(
-        _object(params, "node"), _object(params, "credential"), params["items"], key=params.get("idempotencyKey")
+        _object(params, "node"),
+        _object(params, "credential"),
+        params["items"],
+        key=params.get("idempotencyKey"),
     )
     return {"results": (await mail_node().deliver(task)).as_dicts()}
 

@@ -18,7 +18,11 @@ import nina_smtp
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 NODES = sorted(EXAMPLES.glob("[2-9]-*.json"))
-HEADERS = {"cc": ["Cc"], "replyTo": ["Reply-To"], "importance": ["Importance", "X-Priority", "X-MSMail-Priority"]}
+HEADERS = {
+    "cc": ["Cc"],
+    "replyTo": ["Reply-To"],
+    "importance": ["Importance", "X-Priority", "X-MSMail-Priority"],
+}
 
 
 @pytest.mark.parametrize("path", NODES, ids=lambda path: path.stem)

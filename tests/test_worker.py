@@ -37,7 +37,13 @@ def request(identity: Any, method: str, **params: Any) -> dict[str, Any]:
 
 
 def credential(port: int) -> dict[str, Any]:
-    return {"host": "127.0.0.1", "port": port, "encryption": "none", "username": "a@mail.test", "password": PASSWORD}
+    return {
+        "host": "127.0.0.1",
+        "port": port,
+        "encryption": "none",
+        "username": "a@mail.test",
+        "password": PASSWORD,
+    }
 
 
 def test_several_requests_in_flight_are_each_answered() -> None:
@@ -73,7 +79,9 @@ def test_what_there_is_is_described() -> None:
 
 def test_the_same_idempotency_key_gives_the_same_message_id() -> None:
     with Recorder() as recorder:
-        made = request(1, "run", node=NODE, credential=credential(recorder.port), items={"what": "x"}, idempotencyKey="k")
+        made = request(
+            1, "run", node=NODE, credential=credential(recorder.port), items={"what": "x"}, idempotencyKey="k"
+        )
         ids = {ask(made)[0]["result"]["results"][0]["messageId"] for _ in range(2)}
     assert len(ids) == 1
 

@@ -20,7 +20,7 @@ MAX_USERNAME = 1024  # octets; with MAX_PASSWORD it still fits into one AUTH lin
 MAX_PASSWORD = 8000
 
 _FORBIDDEN = re.compile(r"[\x00\r\n\ud800-\udfff]")
-_FINGERPRINT = re.compile(r"sha256:([0-9a-f]{64})", re.IGNORECASE)
+_FINGERPRINT = re.compile(r"sha256[0-9a-f]{64}", re.IGNORECASE)
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -240,7 +240,7 @@ class SmtpFields(Form):
     @field_validator("certificate_fingerprint")
     @classmethod
     def _check_fingerprint(cls, value: str | None) -> str | None:
-        if value and not _FINGERPRINT.fullmatch(value.replace(":", "").replace("sha256", "sha256:", 1)):
+        if value and not _FINGERPRINT.fullmatch(value.replace(":", "")):
             raise InvalidCredential("It is not a fingerprint.", hint="Write sha256: and 64 hex digits.")
         return value
 
@@ -291,7 +291,8 @@ class SmtpFields(Form):
     def _mechanism(self) -> Mechanism | None:
         if self.auth_method == "none":
             return None
-        assert self.username and self.password
+        assert self.username
+        assert self.password
         kind = Plain if self.auth_method == "plain" else Login
         return kind(self.username, Secret(self.password.get_secret_value()))
 

@@ -1,4 +1,6 @@
-"""The commands: how each is called, and what it does. Their imports are their own, so that --help is quick."""
+"""The commands: how each is called, and what it does. Their imports are their own, so that --help is
+quick.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ def send(options: argparse.Namespace) -> int:
 
     node = files.read_object(options.node, "node")
     credential = files.read_credential_file(options.credential)
-    items = files.read_json(options.input, "input") if options.input else {}
+    items: Any = files.read_json(options.input, "input") if options.input else {}
     task = mail_task(node, credential, items, key=options.idempotency_key)
     keep = _eml_writer(options.eml) if options.eml else None
     results = asyncio.run(mail_node().deliver(task, dry_run=options.dry_run, on_message=keep))
@@ -93,7 +95,9 @@ def test(options: argparse.Namespace) -> int:
 def _show_step(step: Step) -> None:
     if step.ok is None:
         return
-    facts = ", ".join(f"{key} {_short(value)}" for key, value in step.facts.items() if value not in (None, []))
+    facts = ", ".join(
+        f"{key} {_short(value)}" for key, value in step.facts.items() if value not in (None, [])
+    )
     say(f"{'ok    ' if step.ok else 'FAILED'} {step.name:<9}{step.duration_ms:>6} ms  {facts}".rstrip())
     if step.error:
         say(f"       {step.error['message']}")
@@ -102,12 +106,14 @@ def _show_step(step: Step) -> None:
 
 
 def _short(value: Any) -> str:
-    return " ".join(map(str, cast(list[Any], value))) if isinstance(value, list) else str(value)
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
 
 
 def add_doctor(subparsers: Subparsers) -> None:
     """``nina-smtp doctor HOST``."""
-    parser = _add(subparsers, "doctor", doctor, "Find out which port of a host speaks what, and the settings to use.")
+    parser = _add(
+        subparsers, "doctor", doctor, "Find out which port of a host speaks what, and the settings to use."
+    )
     parser.add_argument("host", metavar="HOST", help="name or address of the mail server")
 
 
@@ -129,7 +135,9 @@ def add_run(subparsers: Subparsers) -> None:
     """``nina-smtp run WORKFLOW.json``."""
     parser = _add(subparsers, "run", run, "Run a workflow file once, in this process.")
     parser.add_argument("workflow", metavar="WORKFLOW.json", help="the workflow")
-    parser.add_argument("--input", metavar="INPUT.json", help="what the trigger starts with, instead of its sample")
+    parser.add_argument(
+        "--input", metavar="INPUT.json", help="what the trigger starts with, instead of its sample"
+    )
     parser.add_argument(
         "--credential",
         metavar="NAME=CRED.json",
@@ -137,7 +145,9 @@ def add_run(subparsers: Subparsers) -> None:
         default=[],
         help="the credential that nodes refer to as NAME (may be given several times)",
     )
-    parser.add_argument("--files", metavar="DIR", type=Path, help="keep the files that nodes make (else a temporary folder)")
+    parser.add_argument(
+        "--files", metavar="DIR", type=Path, help="keep the files that nodes make (else a temporary folder)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -152,9 +162,15 @@ def run(options: argparse.Namespace) -> int:
 
 def add_inbox(subparsers: Subparsers) -> None:
     """``nina-smtp inbox``."""
-    parser = _add(subparsers, "inbox", inbox, "A local mail server that catches everything, with a page to read it.")
-    parser.add_argument("--smtp-port", type=int, default=2525, metavar="N", help="SMTP port (2525; 0 takes a free one)")
-    parser.add_argument("--http-port", type=int, default=8025, metavar="N", help="web port (8025; 0 takes a free one)")
+    parser = _add(
+        subparsers, "inbox", inbox, "A local mail server that catches everything, with a page to read it."
+    )
+    parser.add_argument(
+        "--smtp-port", type=int, default=2525, metavar="N", help="SMTP port (2525; 0 takes a free one)"
+    )
+    parser.add_argument(
+        "--http-port", type=int, default=8025, metavar="N", help="web port (8025; 0 takes a free one)"
+    )
 
 
 def inbox(options: argparse.Namespace) -> int:
@@ -170,7 +186,9 @@ def inbox(options: argparse.Namespace) -> int:
 
 def add_describe(subparsers: Subparsers) -> None:
     """``nina-smtp describe``."""
-    _add(subparsers, "describe", describe, "JSON Schema of every node and credential type, and of a workflow.")
+    _add(
+        subparsers, "describe", describe, "JSON Schema of every node and credential type, and of a workflow."
+    )
 
 
 def describe(options: argparse.Namespace) -> int:
@@ -183,7 +201,12 @@ def describe(options: argparse.Namespace) -> int:
 
 def add_serve(subparsers: Subparsers) -> None:
     """``nina-smtp serve``."""
-    _add(subparsers, "serve", serve, "The worker contract: JSON-RPC 2.0 on standard input and output, one object a line.")
+    _add(
+        subparsers,
+        "serve",
+        serve,
+        "The worker contract: JSON-RPC 2.0 on standard input and output, one object a line.",
+    )
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -200,8 +223,15 @@ def add_verify(subparsers: Subparsers) -> None:
     """``nina-smtp verify MESSAGE.eml --key-file F``."""
     parser = _add(subparsers, "verify", verify, "Check the signatures of a mail.")
     parser.add_argument("message", metavar="MESSAGE.eml", help="the mail as it was received")
-    parser.add_argument("--key-file", metavar="F", required=True, help="a file with the key; a final line end is not part of it")
-    parser.add_argument("--now", action="store_true", help="the timed signature must not be older than 5 minutes")
+    parser.add_argument(
+        "--key-file",
+        metavar="F",
+        required=True,
+        help="a file with the key; a final line end is not part of it",
+    )
+    parser.add_argument(
+        "--now", action="store_true", help="the timed signature must not be older than 5 minutes"
+    )
 
 
 def verify(options: argparse.Namespace) -> int:

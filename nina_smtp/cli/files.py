@@ -50,17 +50,19 @@ def read_object(path: str, what: str) -> Mapping[str, Any]:
 
 def read_credential_file(path: str) -> Mapping[str, Any]:
     """A credential file, with ``${NAME}`` filled in. Raises ParameterError, InvalidCredential."""
-    return expand(read_object(path, "credential"))
+    return cast(Mapping[str, Any], expand(read_object(path, "credential")))
 
 
 def expand(value: Any) -> Any:
-    """``value`` with ``${NAME}`` in its strings read from the environment. Raises InvalidCredential if unset."""
+    """``value`` with ``${NAME}`` in its strings read from the environment. Raises InvalidCredential if
+    unset.
+    """
     if isinstance(value, str):
         return _VARIABLE.sub(lambda found: _variable(found[1]), value)
     if isinstance(value, Mapping):
         return {key: expand(inner) for key, inner in cast(Mapping[str, Any], value).items()}
     if isinstance(value, list):
-        return [expand(inner) for inner in cast(list[Any], value)]
+        return [expand(inner) for inner in value]  # pyright: ignore[reportUnknownVariableType]
     return value
 
 

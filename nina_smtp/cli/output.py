@@ -31,7 +31,9 @@ def print_json(value: Any, *, indent: int | None = 2) -> None:
 
 
 def say(text: str) -> None:
-    """One line for people, on standard error. Control characters are escaped: part of it may be a server's."""
+    """One line for people, on standard error. Control characters are escaped: part of it may be a
+    server's.
+    """
     shown = "".join(c if c.isprintable() or c in "\n " else c.encode("unicode_escape").decode() for c in text)
     print(shown, file=sys.stderr, flush=True)
 

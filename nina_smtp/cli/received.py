@@ -12,11 +12,15 @@ from nina_smtp.message.signature import SIMPLE, TIMED, Verdict, verify
 def verify_message(octets: bytes, key: str, *, now: int | None = None) -> Verdict:
     """The verdict on a whole mail. Raises InvalidSignature for an empty key.
 
-    The signed text is that of the HTML body if there is one, else of the plain one. Some relays end a text that
-    has no final line end with one, so the text without it is tried too.
+    The signed text is that of the HTML body if there is one, else of the plain one. Some relays end a text
+    that has no final line end with one, so the text without it is tried too.
     """
     message = email.message_from_bytes(octets, policy=email.policy.default)
-    headers = {name.lower(): str(message[name] or "").strip() for name in (SIMPLE, TIMED) if message[name] is not None}
+    headers = {
+        name.lower(): str(message[name] or "").strip()
+        for name in (SIMPLE, TIMED)
+        if message[name] is not None
+    }
     message_id = str(message["Message-ID"] or "").strip()
     verdict = Verdict("missing", "missing")
     for text in _texts(message):

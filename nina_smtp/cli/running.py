@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from nina_smtp.api import read_credential
 from nina_smtp.catalog import default_catalog
@@ -20,16 +20,27 @@ from nina_smtp.workflow.validate import load, validate
 
 
 def run_workflow(path: str, input_path: str | None, named: Sequence[str], folder: Path | None) -> int:
-    """Runs the workflow in ``path`` and prints its run. Raises NinaError for anything wrong before it starts."""
+    """Runs the workflow in ``path`` and prints its run. Raises NinaError for anything wrong before it
+    starts.
+    """
     catalog = default_catalog()
     document = _with_environment(load(files.read_bytes(path, "workflow")))
     workflow = validate(document, catalog)
-    credentials = {name: read_credential(files.read_credential_file(file)) for name, file in map(_pair, named)}
+    credentials = {
+        name: read_credential(files.read_credential_file(file)) for name, file in map(_pair, named)
+    }
     items = files.read_json(input_path, "input") if input_path else None
     with tempfile.TemporaryDirectory(prefix="nina-smtp-") as temporary:
         blobs = FolderBlobStore(folder or Path(temporary))
         done = asyncio.run(
-            run(workflow, catalog, trigger_items=items, credentials=credentials, blobs=blobs, progress=show_progress)
+            run(
+                workflow,
+                catalog,
+                trigger_items=items,
+                credentials=credentials,
+                blobs=blobs,
+                progress=show_progress,
+            )
         )
     print_json(done.as_dict())
     return status_of_run(done)
@@ -50,7 +61,12 @@ def show_progress(node: NodeRun) -> None:
 def status_of_run(done: Run) -> int:
     """0 if all went well, and no mail was lost on the way of an error port."""
     errors = [node.error for node in done.nodes.values() if node.error]
-    errors += [item.json["error"] for node in done.nodes.values() for item in node.outputs.get("error", ()) if "error" in item.json]
+    errors += [
+        item.json["error"]
+        for node in done.nodes.values()
+        for item in node.outputs.get("error", ())
+        if "error" in item.json
+    ]
     if not errors:
         return OK if done.status is RunStatus.SUCCEEDED else FAILED
     if any(node.outputs.get("success") for node in done.nodes.values()):
@@ -62,17 +78,23 @@ def _pair(text: str) -> tuple[str, str]:
     name, equals, path = text.partition("=")
     if not equals or not name or not path:
         raise ParameterError(
-            f"{text!a} is not NAME=CRED.json.", hint="For example --credential 'SOC mail=cred.json'.", parameter="credential"
+            f"{text!a} is not NAME=CRED.json.",
+            hint="For example --credential 'SOC mail=cred.json'.",
+            parameter="credential",
         )
     return name, path
 
 
 def _with_environment(document: Any) -> Any:
     """The document with ``${NAME}`` filled in where a node brings its own credential."""
-    if not isinstance(document, dict) or not isinstance(document.get("nodes"), list):  # pyright: ignore[reportUnknownMemberType]
-        return document  # pyright: ignore[reportUnknownVariableType]
-    nodes: list[Any] = document["nodes"]
-    for node in nodes:
-        if isinstance(node, dict) and isinstance(node.get("credential"), Mapping):  # pyright: ignore[reportUnknownMemberType]
+    for node in _objects(document, "nodes"):
+        if isinstance(node.get("credential"), dict):
             node["credential"] = files.expand(node["credential"])
-    return document  # pyright: ignore[reportUnknownVariableType]
+    return document
+
+
+def _objects(document: Any, key: str) -> list[dict[str, Any]]:
+    """The objects in the list at ``key``, if the document is one that has such a list."""
+    found: Any = cast(dict[str, Any], document).get(key) if isinstance(document, dict) else None
+    listed = cast(list[Any], found) if isinstance(found, list) else []
+    return [cast(dict[str, Any], one) for one in listed if isinstance(one, dict)]

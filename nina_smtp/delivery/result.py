@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from nina_smtp.envelope import Envelope
@@ -13,7 +13,7 @@ from nina_smtp.parameters.merge import Source
 from nina_smtp.smtp.transaction import Refusal
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """How a mail ended."""
 
     SENT = "sent"
@@ -24,7 +24,7 @@ class Status(str, Enum):
     NOT_ATTEMPTED = "notAttempted"
 
 
-class OnPartial(str, Enum):
+class OnPartial(StrEnum):
     """What a refused recipient means for a mail that others got."""
 
     WARN = "warn"

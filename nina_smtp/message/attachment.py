@@ -185,10 +185,11 @@ def _check_padding(text: str, padding: int) -> None:
             f"The content is not base64: unexpected padding (=) at position {first}.",
             hint="Base64 ends at its padding. Several pieces cannot be joined as text.",
         )
-    before = first - 1  # step by step: a slice would copy the whole attachment
-    while before > 0 and text[before] in " \t\r\n":
-        before -= 1
-    last = text[before] if before >= 0 else "A"
+    end, piece = first, ""
+    while end > 0 and not piece:  # slice by slice, not a copy of it all
+        piece = text[max(end - SLICE, 0) : end].rstrip(" \t\r\n")
+        end -= SLICE
+    last = piece[-1:] or "A"
     if _ALPHABET.index(last.encode()) & (0x0F if padding == 2 else 0x03):
         raise InvalidAttachment(
             f"The content is not base64: bits are set in the padding at position {first} (RFC 4648 3.5).",

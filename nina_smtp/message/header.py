@@ -112,6 +112,11 @@ def addresses(name: str, mailboxes: Sequence[Mailbox], *, utf8: bool = False) ->
     it (RFC 6857 3.1.8), so that the other recipients can still read who was meant.
     """
     start = f"{name}: "
+    if not utf8 and not all(box.local_part.isascii() for box in mailboxes):
+        mailboxes = sorted(
+            mailboxes, key=lambda box: not box.local_part.isascii()
+        )  # groups last: some readers
+        # take what follows one for a part of it
     shown = [_mailbox(box, len(start) if index == 0 else 1, utf8) for index, box in enumerate(mailboxes)]
     if len(shown) == 1:
         return start + shown[0]

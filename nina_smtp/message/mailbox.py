@@ -126,7 +126,7 @@ def _elements(text: str) -> list[list[_Token]]:
                 element.append((kind, value))
             continue
         if value == ":":
-            if in_group or after_group or any(k not in ("text", "quoted") for k, _ in element):
+            if in_group or after_group or not _is_group_name(element):
                 raise _refused(
                     text, "a colon is only allowed after the name of a group", "Quote a name that has one."
                 )
@@ -155,6 +155,13 @@ def _elements(text: str) -> list[list[_Token]]:
     if element or (not after_group and text.rstrip().endswith(",")):
         elements.append(element)
     return elements
+
+
+def _is_group_name(element: list[_Token]) -> bool:
+    return bool(element) and all(
+        kind == "quoted" or (kind == "text" and not _NAME_SPECIALS.intersection(value))
+        for kind, value in element
+    )
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -208,8 +215,9 @@ def _display_name(tokens: list[_Token], whole: str) -> str:
 def _checked_name(name: str, whole: str) -> str:
     if name.isascii() and name.isprintable():
         return name
+    name = name.replace("\t", " ")
     for character in name:
-        if unicodedata.category(character) == "Cc" and character != "\t":
+        if unicodedata.category(character) == "Cc":
             raise _refused(whole, "a display name holds a control character", "Remove it.")
     return name
 
@@ -322,4 +330,5 @@ def _unquoted(text: str) -> str:
 
 def _refused(text: str, reason: str, hint: str | None) -> InvalidAddress:
     shown = text if len(text) <= 80 else f"{text[:77]}…"
+    reason = reason.encode("ascii", "backslashreplace").decode()  # libraries quote what they refuse
     return InvalidAddress(f"{shown!a} is not a mailbox: {reason}.", hint=hint)

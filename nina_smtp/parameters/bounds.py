@@ -17,9 +17,9 @@ from typing import Any
 
 from nina_smtp.errors import TemplateError
 
-MAX_SECONDS = 0.5  # of processor time, for one filling in
+MAX_SECONDS = 0.25  # of processor time, for one filling in
 MAX_TAG = 4000  # characters between the braces of one tag
-MAX_CODE = 50_000  # characters between braces, together
+MAX_CODE = 25_000  # characters between braces, together
 MAX_SPACES = 200  # in a row, between braces
 MAX_ITERATIONS = 100_000
 MAX_OUTPUT = 4_000_000  # octets
@@ -29,6 +29,7 @@ MAX_WORK = 2_000_000  # characters and entries that one filter works on
 MAX_BITS = 1024  # of an integer
 MAX_DISTINCT = 1000  # entries for uniq, which compares each with each
 MAX_DATE = 200  # characters of a date, and of its format
+MAX_HTML = 200_000  # characters to strip tags from
 
 _OPENING = re.compile(r"\{\{|\{%")
 _VERBATIM = re.compile(r"\{%-?\s*(raw|doc)\s*-?%\}")
@@ -83,6 +84,8 @@ def check_arguments(name: str, arguments: tuple[Any, ...]) -> None:
     sizes = [weight(argument) for argument in arguments]
     if name == "date" and max(sizes) > MAX_DATE:
         raise too_much(f"a date of more than {MAX_DATE} characters")
+    if name == "strip_html" and sizes[0] > MAX_HTML:
+        raise too_much(f"strip_html of more than {MAX_HTML:,} characters")
     if name == "uniq" and sizes[0] > MAX_DISTINCT and not isinstance(arguments[0], str):
         raise too_much(f"uniq of more than {MAX_DISTINCT:,}")
     work = 1

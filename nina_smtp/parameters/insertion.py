@@ -25,16 +25,15 @@ from typing import Any
 
 from nina_smtp.errors import TemplateError
 
-MAX_ADDRESSES = 64 * 1024  # characters of an address parameter, which no longer list may have
-
 _BARE = re.compile(r'[,;:<>()"\\\x00-\x1f\x7f]')
 _QUOTED = re.compile(r'["\\\x00-\x1f\x7f]')
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ONE_MAILBOX = re.compile(
     r"""(?:"[^"\\\x00-\x1f\x7f]*")?[^,;:<>()"\\\x00-\x1f\x7f]*(?:<[^,;:<>()"\\\x00-\x1f\x7f]*>)?"""
 )
-_HEADER_END = re.compile(r"(?:\A|\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
-_FIELD_START = re.compile(r"(?:\r\n|\r|\n)(?![ \t])")
+_HEADER_END = re.compile(r"(?:\r\n|\r(?!\n)|\n)(?:\r\n|\r|\n)")
+_FIELD_START = re.compile(r"(?:\r\n|\r(?!\n|\Z)|\n)(?![ \t])")
+_FIELD_NAME = 100  # characters: enough to know a header by
 _ADDRESS_FIELD = re.compile(r"(?:resent-)?(?:to|cc|bcc|from|sender|reply-to)\s*:", re.IGNORECASE)
 
 
@@ -48,16 +47,54 @@ class Mode(Enum):
     MESSAGE = "message"
 
 
-def inserted(value: Any, mode: Mode, before: str) -> str:
-    """``value`` as text after ``before``, the text so far. Raises TemplateError for what may not stand there."""
-    text = shown(value)
-    if mode is Mode.HTML:
-        return escape(text)
-    if mode in (Mode.ADDRESSES, Mode.ADDRESS):
-        _check_address(text, before)
-    elif mode is Mode.MESSAGE:
-        _check_header(text, before)
-    return text
+class Place:
+    """Where the next value goes: of the text before it, what matters."""
+
+    __slots__ = ("_field", "_free", "_mode", "_odd_quotes", "_tail", "_tricky")
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+        self._free = mode in (Mode.TEXT, Mode.HTML)
+        self._field = ""  # how the current header begins
+        self._tail = "\n"  # the last two characters: a line end may come in two pieces
+        self._odd_quotes = False
+        self._tricky = False  # comments or escapes make it hard to say whether a quote is open
+
+    def wrote(self, text: str) -> None:
+        """``text`` comes next, whoever it is from."""
+        if self._free:
+            return
+        if self._mode is Mode.MESSAGE:
+            text = self._in_header(text)
+        self._odd_quotes ^= text.count('"') % 2 == 1
+        self._tricky |= "(" in text or "\\" in text
+
+    def insert(self, value: Any) -> str:
+        """``value`` as the text to write here. Raises TemplateError for what may not stand here."""
+        text = shown(value)
+        if self._free:
+            return escape(text) if self._mode is Mode.HTML else text
+        if self._mode is Mode.MESSAGE and ":" in self._field and not _ADDRESS_FIELD.match(self._field):
+            _check_header(text)
+        else:
+            _check_address(text, quoted=self._odd_quotes and not self._tricky)
+        return text
+
+    def _in_header(self, text: str) -> str:
+        """The part of ``text`` that belongs to the current header of a raw message."""
+        if "\n" not in text and "\r" not in text:
+            self._tail = (self._tail + text)[-2:]
+            self._field = (self._field + text)[:_FIELD_NAME]
+            return text
+        whole = self._tail + text
+        self._tail = whole[-2:]
+        self._free = _HEADER_END.search(whole) is not None
+        *before, last = _FIELD_START.split(whole)
+        if not before:
+            return text
+        self._field = last[:_FIELD_NAME]
+        self._odd_quotes = self._tricky = False
+        return last
 
 
 def whole(value: Any, mode: Mode) -> Any:
@@ -67,7 +104,7 @@ def whole(value: Any, mode: Mode) -> Any:
             return escape(value)
         if mode is Mode.ADDRESS and not _ONE_MAILBOX.fullmatch(value.strip()):
             raise TemplateError(
-                f"{ascii(value[:80])} is not one mailbox.",
+                f"{value[:80]!a} is not one mailbox.",
                 hint="One element of a list is one mailbox. Make the template the whole parameter for several.",
             )
     return value
@@ -93,32 +130,18 @@ def shown(value: Any) -> str:
         raise TemplateError(f"A value cannot be written as text ({type(error).__name__}).") from None
 
 
-def _check_header(text: str, before: str) -> None:
-    if _HEADER_END.search(before):
-        return
-    field = _FIELD_START.split(before)[-1]
-    address_field = _ADDRESS_FIELD.match(field)
-    if address_field or ":" not in field:
-        _check_address(text, field[address_field.end() if address_field else 0 :])
-    elif bad := _CONTROL.search(text):
+def _check_header(text: str) -> None:
+    if bad := _CONTROL.search(text):
         raise TemplateError(
             f"A value inserted into a header holds U+{ord(bad.group()):04X}.",
             hint="A header is one line: insert the value into the body, or make it one line upstream.",
         )
 
 
-def _check_address(text: str, before: str) -> None:
-    if len(before) > MAX_ADDRESSES:
-        raise TemplateError(f"A list of addresses is at most {MAX_ADDRESSES:,} characters.")
-    bad = (_QUOTED if _in_quotes(before) else _BARE).search(text)
-    if bad:
+def _check_address(text: str, *, quoted: bool) -> None:
+    if bad := (_QUOTED if quoted else _BARE).search(text):
         raise TemplateError(
-            f"A value inserted into an address holds {ascii(bad.group())}: {ascii(text[:80])}.",
+            f"A value inserted into an address holds {bad.group()!a}: {text[:80]!a}.",
             hint="It stands for one mailbox or name. For a list make the template the whole parameter; "
             'a name with a comma goes between double quotes: "{{ name }}" <{{ address }}>.',
         )
-
-
-def _in_quotes(before: str) -> bool:
-    """Whether a double quote is open. Where comments or escapes make that hard to say, the answer is no."""
-    return before.count('"') % 2 == 1 and "(" not in before and "\\" not in before

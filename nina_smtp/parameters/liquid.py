@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from functools import lru_cache
 from io import StringIO
+from sys import getsizeof
 from typing import Any, TextIO
 
 from liquid import Environment, RenderContext, StrictDefaultUndefined
@@ -20,7 +21,6 @@ from liquid.builtin.tags.echo_tag import EchoNode, EchoTag
 from liquid.exceptions import (
     ContextDepthError,
     LiquidError,
-    LocalNamespaceLimitError,
     LoopIterationLimitError,
     OutputStreamLimitError,
     UndefinedError,
@@ -43,10 +43,10 @@ from nina_smtp.parameters.bounds import (
     too_much,
     weight,
 )
-from nina_smtp.parameters.insertion import Mode, inserted, whole
+from nina_smtp.parameters.insertion import Mode, Place, whole
 from nina_smtp.parameters.template import unknown_path
 
-_LIMITS = (ContextDepthError, LocalNamespaceLimitError, LoopIterationLimitError, OutputStreamLimitError)
+_LIMITS = (ContextDepthError, LoopIterationLimitError, OutputStreamLimitError)
 
 
 class LiquidTemplate:
@@ -74,7 +74,7 @@ class LiquidTemplate:
         context.mode = self._mode
         try:
             if self._whole is None:
-                page = LimitedStringIO(limit=MAX_OUTPUT)
+                page = _Page(MAX_OUTPUT, self._mode)
                 self._template.render_with_context(context, page)
                 return page.getvalue()
             value = _plain(self._whole.evaluate(context))
@@ -100,19 +100,40 @@ def parse(text: str, mode: Mode) -> LiquidTemplate:
 class _Environment(Environment):
     loop_iteration_limit = MAX_ITERATIONS
     output_stream_limit = MAX_OUTPUT
-    local_namespace_limit = MAX_NAMESPACE
     ternary_expressions = False
+
+
+class _Page(LimitedStringIO):
+    """What is written, and where it stands."""
+
+    def __init__(self, limit: int, mode: Mode) -> None:
+        super().__init__(limit)
+        self.place = Place(mode)
+
+    def write(self, text: str) -> int:
+        self.place.wrote(text)
+        return super().write(text)
 
 
 class _Context(RenderContext):
     """One filling in, with its clock."""
 
-    __slots__ = ("clock", "mode")
+    __slots__ = ("clock", "held", "mode")
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.clock = Clock()
+        self.held = 0
         self.mode = Mode.TEXT
+
+    def assign(self, key: str, val: Any) -> None:
+        self.held += getsizeof(val, 1) - (getsizeof(self.locals[key], 1) if key in self.locals else 0)
+        if self.held > MAX_NAMESPACE:
+            raise too_much("what it assigns is too large")
+        self.locals[key] = val
+
+    def get_buffer(self, buf: TextIO | None = None) -> StringIO:
+        return _Page(MAX_OUTPUT - (buf.size if isinstance(buf, LimitedStringIO) else 0), self.mode)
 
     def get(self, *arguments: Any, **options: Any) -> object:
         self.clock.check()
@@ -140,8 +161,8 @@ class _Context(RenderContext):
             raise too_much("a value that long")
         if isinstance(value, range):
             value = f"{value.start}..{value.stop - 1}"
-        before = "" if self.mode in (Mode.TEXT, Mode.HTML) else _text_of(buffer)
-        return buffer.write(inserted(value, self.mode, before))
+        place = buffer.place if isinstance(buffer, _Page) else Place(self.mode)
+        return buffer.write(place.insert(value))
 
 
 class _OutputNode(OutputNode):
@@ -236,11 +257,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple, range)):
         return [_plain(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
     return str(value) if isinstance(value, date) else str(value) or None
-
-
-def _text_of(buffer: TextIO) -> str:
-    assert isinstance(buffer, StringIO)
-    return buffer.getvalue()
 
 
 def _json(value: Any) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from nina_smtp.errors import ExtractError, MissingParameter, NinaError, ParameterError, UnknownParameter
@@ -29,7 +29,7 @@ MAX_DEPTH = 64
 _ABSENT: Any = object()
 
 
-class AutoExtract(str, Enum):
+class AutoExtract(StrEnum):
     """Which parameters are looked for by name."""
 
     CONTENT = "content"
@@ -41,8 +41,8 @@ class AutoExtract(str, Enum):
 class Parameter:
     """One parameter of an operation.
 
-    ``check`` returns the value in its final form or raises ParameterError; ``is_list`` takes one value for a list
-    of one; ``is_content`` may be found by name by default; ``empty_is_value``: ``""`` says something.
+    ``check`` returns the value in its final form or raises ParameterError; ``is_list`` may have several values from
+    one JSONPath; ``is_content`` may be found by name by default; ``empty_is_value``: ``""`` says something.
     """
 
     name: str
@@ -153,7 +153,7 @@ class Merger:
             candidates = self._candidates(parameter, values, upstream)
             if candidates:
                 value, source, path = candidates[0]
-                values[parameter.name] = self._checked(parameter, value, source)
+                values[parameter.name] = _located(parameter.name, source, parameter.check, value)
                 sources[parameter.name] = Source(source, path, _others(candidates))
             elif parameter.required:
                 raise self._missing(parameter, item)
@@ -190,11 +190,6 @@ class Merger:
         if name in upstream.outer and _is_present(upstream.outer[name], parameter):
             found.append((upstream.outer[name], "input", None))
         return found
-
-    def _checked(self, parameter: Parameter, value: Any, source: str) -> Any:
-        if parameter.is_list and isinstance(value, Mapping):
-            value = [value]  # one attachment; a text may be a whole list of mailboxes and stays as it is
-        return _located(parameter.name, source, parameter.check, value)
 
     def _missing(self, parameter: Parameter, item: Mapping[str, Any]) -> NinaError:
         name = parameter.name
@@ -312,7 +307,7 @@ def _fits(parameter: Parameter) -> Callable[[Any], bool]:
         if value == "" or value is None:
             return False
         try:
-            parameter.check([value] if parameter.is_list and isinstance(value, Mapping) else value)
+            parameter.check(value)
         except NinaError:
             return False
         return True

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from nina_smtp.errors import TemplateError
-from nina_smtp.parameters.insertion import Mode, inserted, whole
+from nina_smtp.parameters.insertion import Mode, Place, whole
 from nina_smtp.parameters.paths import MISSING, Step, joined, nearest_path, walk
 
 MAX_TEMPLATE = 1_000_000  # characters
@@ -46,10 +46,12 @@ class Template:
         values = [part if isinstance(part, str) else _value(item, part) for part in self.parts]
         if len(values) == 1:
             return whole(values[0], self.mode)
-        text = ""
+        place = Place(self.mode)
+        texts: list[str] = []
         for part, value in zip(self.parts, values, strict=True):
-            text += value if isinstance(part, str) else inserted(value, self.mode, text)
-        return text
+            texts.append(part if isinstance(part, str) else place.insert(value))
+            place.wrote(texts[-1])
+        return "".join(texts)
 
 
 @lru_cache(maxsize=1024)

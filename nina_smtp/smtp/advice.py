@@ -33,6 +33,7 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "The server does not relay for you: log in, or use the server that is responsible for the "
             "recipient.",
         ),
+        (r"daily .*(?:limit|quota)", "The account has used up its daily quota: wait, or use another."),
         (r"greylist", "The server asks to come back later; wait at least five minutes."),
     )
 )
@@ -48,7 +49,6 @@ _BY_ENHANCED_CODE = {
     "3.4": "The message is too large for the server: send a link, or fewer attachments.",
     "4.5": "The server is too busy: send later.",
     "5.3": "Too many recipients in one mail: split the list.",
-    "5.4": "The account has used up its daily quota: wait, or use another.",
     "7.0": "The server refuses by its policy: ask its operator.",
     "7.1": "The server refuses by its policy: check that this login may send from this address and to that "
     "one.",
@@ -60,6 +60,7 @@ _BY_ENHANCED_CODE = {
 }
 
 _BY_PHASE = {
+    Phase.GREETING: "The server takes nothing from this machine: check host and port, or ask its operator.",
     Phase.AUTH: _BY_ENHANCED_CODE["7.8"],
     Phase.MAIL: "Many servers send only from the address that is logged in: check from.",
 }
@@ -77,12 +78,14 @@ def advice(reply: Reply, phase: Phase) -> str | None:
     for pattern, hint in _BY_TEXT:
         if pattern.search(text):
             return hint
+    if reply.code == 421:
+        return _BY_CODE[421]
+    if reply.is_transient and phase is Phase.AUTH:
+        return "The server cannot check the login right now: try again later."
     if reply.enhanced_code:
         known = _BY_ENHANCED_CODE.get(reply.enhanced_code.partition(".")[2])
         if known:
             return known
-    if reply.is_transient and phase is Phase.AUTH:
-        return "The server cannot check the login right now: try again later."
     return (
         _BY_PHASE.get(phase)
         or _BY_CODE.get(reply.code)

@@ -90,7 +90,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a host speaks. ``settings`` are those of a credential, empty if there is nothing to send through."""
+    """What a host speaks. ``settings`` are a credential's, empty if there is nothing to send through."""
 
     host: str
     addresses: tuple[str, ...]

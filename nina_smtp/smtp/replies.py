@@ -18,6 +18,8 @@ MAX_LINE = 2048
 MAX_REPLY = 64 * 1024
 MAX_SHOWN = 500
 
+_HINT = "Check that host and port are those of a mail server."
+
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)
 _PREFIX = re.compile(rb"((?:[245]\.\d{1,3}\.\d{1,3}(?:\s|\Z))?)\s*(.*?)\s*\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?:\s|$)")
@@ -84,7 +86,7 @@ class ReplyParser:
                     yield reply
             if len(self._buffer) - start >= MAX_LINE:
                 start = len(self._buffer)
-                raise ProtocolViolation(f"The server sent a line of more than {MAX_LINE} octets.")
+                raise ProtocolViolation(f"The server sent a line of more than {MAX_LINE} octets.", hint=_HINT)
         finally:
             del self._buffer[:start]
 
@@ -95,15 +97,17 @@ class ReplyParser:
                 f"The server sent what is not a reply: {escaped(self._redact(line))[:MAX_SHOWN]}",
                 hint="TLS on a port that speaks plain text looks like this: check host, port and encryption."
                 if line[:1] in (b"\x15", b"\x16")
-                else "Check that host and port are those of a mail server.",
+                else _HINT,
             )
         code = int(found[1])
         self._size += len(line) + 2
         if self._size > MAX_REPLY:
-            raise ProtocolViolation(f"The server sent a reply of more than {MAX_REPLY // 1024} KiB.")
+            raise ProtocolViolation(
+                f"The server sent a reply of more than {MAX_REPLY // 1024} KiB.", hint=_HINT
+            )
         if self._lines and code != self._code:
             raise ProtocolViolation(
-                f"The server sent a reply whose code changes from {self._code} to {code}."
+                f"The server sent a reply whose code changes from {self._code} to {code}.", hint=_HINT
             )
         self._code = code
         self._lines.append(found[3] or b"")

@@ -102,9 +102,13 @@ def parse_host(text: str) -> str:
         raise _bad_host(text, f"it holds U+{ord(bad):04X}")
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
-        return str(ip_address(bare))
+        address = ip_address(bare)
     except ValueError:
         pass
+    else:
+        if "%" in bare:
+            raise _bad_host(text, "it names an interface of this machine")
+        return str(address)
     if "://" in text:
         raise _bad_host(text, "it is a URL", "Give the name alone, without scheme and path.")
     if "@" in text:

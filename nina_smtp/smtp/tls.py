@@ -6,8 +6,8 @@ import hashlib
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from nina_smtp.errors import CertificateRejected, InvalidCredential, TlsFailed
@@ -59,14 +59,17 @@ class TlsFacts:
 
 @lru_cache(maxsize=64)
 def client_context(trust: Trust) -> ssl.SSLContext:
-    """The context for ``trust``, built once: it costs more than all the rest of a connection. Raises InvalidCredential if its certificate cannot be read."""
+    """The context for ``trust``, built once: it costs more than all the rest of a connection.
+
+    Raises InvalidCredential if its certificate cannot be read.
+    """
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
     if trust.ca_pem:
         try:
             context.load_verify_locations(cadata=trust.ca_pem)
-        except (ssl.SSLError, ValueError) as error:
+        except (ssl.SSLError, ValueError, TypeError) as error:  # TypeError: it is not ASCII
             raise InvalidCredential(
                 f"caCertificate cannot be read: {_plain(error)}.",
                 hint="Paste the certificate in PEM form, from -----BEGIN CERTIFICATE----- on.",

@@ -10,7 +10,14 @@ from typing import Any, ClassVar
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.mailnode import Built
 from nina_smtp.delivery.result import OnPartial, Result, Results, Status
-from nina_smtp.errors import InvalidCredential, NinaError, ParameterError
+from nina_smtp.errors import (
+    InternalError,
+    InvalidCredential,
+    NinaError,
+    NotAttempted,
+    ParameterError,
+    SomeRecipientsRefused,
+)
 from nina_smtp.forms import fill_in
 from nina_smtp.message import Message
 from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
@@ -81,7 +88,7 @@ class SmtpNode(NodeType):
         try:
             for index in range(len(work.inputs)):
                 if stopped:
-                    results.append(Result(Status.NOT_ATTEMPTED, index))
+                    results.append(Result(Status.NOT_ATTEMPTED, index, error=_not_attempted()))
                     continue
                 result = await work.send(index, None if dry_run else courier, on_message)
                 results.append(result)
@@ -166,13 +173,19 @@ class _Work:
             merged = self.merge(index)
             sources = self.sources(merged)
             message = self.build(merged, index)
-        except NinaError as error:
-            return Result(Status.FAILED, index, sources=sources, duration_ms=_since(begin), error=error)
+        except Exception as error:
+            fault = _fault(error)
+            return Result(Status.FAILED, index, sources=sources, duration_ms=_since(begin), error=fault)
         if on_message:
             on_message(index, message)
         if courier is None:
             return self._result(Status.DRY_RUN, index, message, sources, begin)
-        delivery, attempts = await courier.deliver(message)
+        try:
+            delivery, attempts = await courier.deliver(message)
+        except Exception as error:  # a stored file that cannot be read, say: the final dot was not sent
+            return self._result(
+                Status.FAILED, index, message, sources, begin, attempts=1, error=_fault(error)
+            )
         return self._result(
             _status(delivery),
             index,
@@ -184,7 +197,7 @@ class _Work:
             response=str(delivery.reply) if delivery.reply else None,
             attempts=attempts,
             server=courier.facts,
-            error=delivery.error,
+            error=delivery.error or _some_refused(delivery),
         )
 
     def _result(
@@ -230,6 +243,36 @@ def _status(delivery: Delivery) -> Status:
     if delivery.error:
         return Status.UNKNOWN if delivery.error.uncertain else Status.FAILED
     return Status.PARTIAL if delivery.refused else Status.SENT
+
+
+def _fault(error: Exception) -> NinaError:
+    """The error itself if it is one of ours; of any other only its kind is told, since its text may hold a secret."""
+    if isinstance(error, NinaError):
+        return error
+    return InternalError(
+        f"The mail stopped on an unexpected {type(error).__name__}.",
+        hint="If it has stored files, see whether they can be read; else this is a fault of the node.",
+    )
+
+
+def _some_refused(delivery: Delivery) -> NinaError | None:
+    if not delivery.refused:
+        return None
+    first = delivery.refused[0]
+    return SomeRecipientsRefused(
+        f"{len(delivery.refused)} of {len(delivery.refused) + len(delivery.accepted)} recipients were refused, "
+        f"{first.address} first.",
+        hint="The others have the mail: correct these addresses, and send it to them alone.",
+        phase="rcpt",
+        reply=first.reply,
+    )
+
+
+def _not_attempted() -> NinaError:
+    return NotAttempted(
+        "An earlier mail failed, so this one was not attempted.",
+        hint="Put the first one right; with onError: continue the others go out all the same.",
+    )
 
 
 def _since(begin: float) -> int:

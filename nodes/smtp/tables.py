@@ -70,6 +70,8 @@ def _check(name: str, field: FieldInfo) -> Callable[[Any], Any]:
 
 
 def _attachments(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        value = [value]
     if not isinstance(value, list):
         raise ParameterError(f"attachments cannot be {_kind(value)}: it is a list of objects.")
     return [_attachment(f"[{index}]", one) for index, one in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]

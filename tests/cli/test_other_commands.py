@@ -22,7 +22,13 @@ PASSWORD = "hunter-zwölf"
 
 
 def credential(port: int, **more: Any) -> dict[str, Any]:
-    data = {"host": "localhost", "port": port, "encryption": "none", "username": "a@mail.test", "password": PASSWORD}
+    data = {
+        "host": "localhost",
+        "port": port,
+        "encryption": "none",
+        "username": "a@mail.test",
+        "password": PASSWORD,
+    }
     return data | more
 
 
@@ -61,7 +67,9 @@ def test_a_refused_login_fails_at_its_step_and_says_what_to_do(cli, write, certs
 
 
 def test_the_workflow_of_the_demo_runs_with_a_named_credential(cli, write, recorder: Recorder) -> None:
-    write("cred.json", {"host": "127.0.0.1", "port": recorder.port, "encryption": "none", "authMethod": "none"})
+    write(
+        "cred.json", {"host": "127.0.0.1", "port": recorder.port, "encryption": "none", "authMethod": "none"}
+    )
     workflow = str(EXAMPLES / "1-ransomware-alert" / "workflow.json")
     ran = cli("run", workflow, "--credential", "Local inbox=cred.json")
     assert ran.status == 0, ran.stderr
@@ -71,9 +79,19 @@ def test_the_workflow_of_the_demo_runs_with_a_named_credential(cli, write, recor
 
 
 def test_input_replaces_the_sample_and_a_failed_mail_fails_the_run(cli, write, recorder: Recorder) -> None:
-    node = {"id": "m", "type": "smtp", "name": "Mail", "config": {"parameters": {"to": "x@y.test", "subject": "{{ a.b }}", "body": "z"}}}
+    node = {
+        "id": "m",
+        "type": "smtp",
+        "name": "Mail",
+        "config": {"parameters": {"to": "x@y.test", "subject": "{{ a.b }}", "body": "z"}},
+    }
     node["credential"] = {"type": "smtp", "data": credential(recorder.port, password="${PW}")}
-    trigger = {"id": "t", "type": "manual_trigger", "name": "T", "config": {"items": [{"a": {"b": "sample"}}]}}
+    trigger = {
+        "id": "t",
+        "type": "manual_trigger",
+        "name": "T",
+        "config": {"items": [{"a": {"b": "sample"}}]},
+    }
     write("flow.json", {"name": "F", "nodes": [trigger, node], "edges": [{"from": "t", "to": "m"}]})
     good = cli("run", "flow.json", "--input", "-", stdin='{"a": {"b": "given"}}', PW=PASSWORD)
     assert good.status == 0, good.stderr
@@ -85,7 +103,14 @@ def test_input_replaces_the_sample_and_a_failed_mail_fails_the_run(cli, write, r
 
 
 def test_everything_wrong_with_a_workflow_is_said_at_once(cli, write) -> None:
-    write("flow.json", {"name": "F", "nodes": [{"id": "a", "type": "smpt", "name": "A"}], "edges": [{"from": "a", "to": "b"}]})
+    write(
+        "flow.json",
+        {
+            "name": "F",
+            "nodes": [{"id": "a", "type": "smpt", "name": "A"}],
+            "edges": [{"from": "a", "to": "b"}],
+        },
+    )
     ran = cli("run", "flow.json")
     assert ran.status == 2
     assert ran.json["error"]["type"] == "invalidWorkflow"
@@ -113,8 +138,20 @@ def test_the_description_has_a_schema_for_everything(cli) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["text", "html"])
-def test_a_signed_mail_verifies_and_a_changed_one_does_not(cli, write, tmp_path: Path, content_type: str) -> None:
-    write("node.json", {"parameters": {"to": "b@x.test", "subject": "s", "body": "Zeile ü\nzwei", "contentType": content_type}})
+def test_a_signed_mail_verifies_and_a_changed_one_does_not(
+    cli, write, tmp_path: Path, content_type: str
+) -> None:
+    write(
+        "node.json",
+        {
+            "parameters": {
+                "to": "b@x.test",
+                "subject": "s",
+                "body": "Zeile ü\nzwei",
+                "contentType": content_type,
+            }
+        },
+    )
     write("cred.json", credential(25, secretKey="geheim"))
     write("key", "geheim\n")
     assert cli("send", "node.json", "--credential", "cred.json", "--dry-run", "--eml", "out").status == 0
@@ -144,7 +181,8 @@ def test_a_signed_mail_verifies_and_a_changed_one_does_not(cli, write, tmp_path:
 def test_a_host_where_nothing_listens_is_said_to_be_none(cli) -> None:
     ran = cli("doctor", "127.0.0.2")
     assert ran.status == 3
-    assert ran.json["settings"] is None
+    assert ran.json["settings"] == {}
+    assert [port["speaks"] for port in ran.json["ports"]] == ["closed"] * 3
     assert cli("doctor", "http://x").status == 2
 
 
@@ -162,12 +200,21 @@ def test_the_inbox_says_where_it_is_and_ends_on_a_signal(cli, write, tmp_path: P
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as inbox:
         try:
             assert inbox.stderr
-            said = "".join(iter(lambda: inbox.stderr.readline(), "")) if inbox.poll() is not None else inbox.stderr.readline()
+            said = (
+                "".join(iter(lambda: inbox.stderr.readline(), ""))
+                if inbox.poll() is not None
+                else inbox.stderr.readline()
+            )
             said += inbox.stderr.readline()
             assert f"127.0.0.1:{smtp}" in said
             assert f"http://127.0.0.1:{http}/" in said
-            write("node.json", {"parameters": {"to": "b@x.test", "from": "a@x.test", "subject": "Caught", "body": "x"}})
-            write("cred.json", {"host": "127.0.0.1", "port": smtp, "encryption": "none", "authMethod": "none"})
+            write(
+                "node.json",
+                {"parameters": {"to": "b@x.test", "from": "a@x.test", "subject": "Caught", "body": "x"}},
+            )
+            write(
+                "cred.json", {"host": "127.0.0.1", "port": smtp, "encryption": "none", "authMethod": "none"}
+            )
             assert cli("send", "node.json", "--credential", "cred.json").status == 0
             with urllib.request.urlopen(f"http://127.0.0.1:{http}/api/messages", timeout=10) as answer:
                 assert json.load(answer)["messages"][0]["subject"] == "Caught"

@@ -15,14 +15,22 @@ PASSWORD = "hunter-zwölf"
 
 
 def credential(port: int, **more: Any) -> dict[str, Any]:
-    data = {"host": "127.0.0.1", "port": port, "encryption": "none", "username": "a@mail.test", "password": "${PW}"}
+    data = {
+        "host": "127.0.0.1",
+        "port": port,
+        "encryption": "none",
+        "username": "a@mail.test",
+        "password": "${PW}",
+    }
     return {"type": "smtp", "data": data | more}
 
 
 def test_one_item_prints_one_result(cli, write, recorder: Recorder) -> None:
     write("node.json", NODE)
     write("cred.json", credential(recorder.port))
-    ran = cli("send", "node.json", "--credential", "cred.json", "--input", "-", stdin='{"what": "One"}', PW=PASSWORD)
+    ran = cli(
+        "send", "node.json", "--credential", "cred.json", "--input", "-", stdin='{"what": "One"}', PW=PASSWORD
+    )
     assert ran.status == 0, ran.stderr
     assert ran.json["status"] == "sent"
     assert ran.json["accepted"] == ["b@mail.test"]
@@ -53,7 +61,17 @@ def test_an_empty_list_sends_nothing(cli, write, recorder: Recorder) -> None:
 def test_a_dry_run_builds_and_connects_to_nothing(cli, write, recorder: Recorder, tmp_path: Path) -> None:
     write("node.json", NODE)
     write("cred.json", credential(recorder.port))
-    arguments = ("send", "node.json", "--credential", "cred.json", "--input", "-", "--dry-run", "--eml", "out")
+    arguments = (
+        "send",
+        "node.json",
+        "--credential",
+        "cred.json",
+        "--input",
+        "-",
+        "--dry-run",
+        "--eml",
+        "out",
+    )
     ran = cli(*arguments, stdin='{"what": "Dry"}', PW=PASSWORD)
     assert ran.status == 0
     assert ran.json["status"] == "dryRun"
@@ -95,7 +113,16 @@ def test_a_refused_recipient_fails_the_command_only_if_asked(
         parameters = NODE["parameters"] | {"to": "b@mail.test, c@mail.test"}
         write("node.json", {"parameters": parameters, "options": {"onPartial": on_partial}})
         write("cred.json", credential(recorder.port))
-        ran = cli("send", "node.json", "--credential", "cred.json", "--input", "-", stdin='{"what": "x"}', PW=PASSWORD)
+        ran = cli(
+            "send",
+            "node.json",
+            "--credential",
+            "cred.json",
+            "--input",
+            "-",
+            stdin='{"what": "x"}',
+            PW=PASSWORD,
+        )
     assert (ran.status, ran.json["status"]) == (status, outcome)
     assert ran.json["rejected"][0]["enhancedCode"] == "5.1.1"
     assert "c@mail.test was refused" in ran.stderr
@@ -105,7 +132,16 @@ def test_every_recipient_refused_is_a_failed_delivery(cli, write) -> None:
     with Recorder(rcpt_replies={b"b@mail.test": b"550 5.1.1 No such user"}) as recorder:
         write("node.json", NODE)
         write("cred.json", credential(recorder.port))
-        ran = cli("send", "node.json", "--credential", "cred.json", "--input", "-", stdin='{"what": "x"}', PW=PASSWORD)
+        ran = cli(
+            "send",
+            "node.json",
+            "--credential",
+            "cred.json",
+            "--input",
+            "-",
+            stdin='{"what": "x"}',
+            PW=PASSWORD,
+        )
     assert ran.status == 1
     assert ran.json["error"]["type"] == "recipientsRefused"
 
@@ -115,7 +151,16 @@ def test_no_connection_is_exit_status_3(cli, write) -> None:
         unused.bind(("127.0.0.1", 0))
         write("node.json", NODE)
         write("cred.json", credential(unused.getsockname()[1]))
-        ran = cli("send", "node.json", "--credential", "cred.json", "--input", "-", stdin='{"what": "x"}', PW=PASSWORD)
+        ran = cli(
+            "send",
+            "node.json",
+            "--credential",
+            "cred.json",
+            "--input",
+            "-",
+            stdin='{"what": "x"}',
+            PW=PASSWORD,
+        )
     assert ran.status == 3
     assert ran.json["error"]["type"] == "connectFailed"
 
@@ -137,7 +182,9 @@ def test_a_wrong_credential_is_invalid_input_and_nothing_is_connected_to(
     document = credential(recorder.port)
     document["data"] |= change
     write("cred.json", document)
-    ran = cli("send", "node.json", "--credential", "cred.json", "--input", "-", stdin='{"what": "x"}', PW=PASSWORD)
+    ran = cli(
+        "send", "node.json", "--credential", "cred.json", "--input", "-", stdin='{"what": "x"}', PW=PASSWORD
+    )
     assert ran.status == 2
     assert ran.json["error"]["parameter"] == place
     assert not recorder.sessions

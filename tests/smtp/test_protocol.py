@@ -36,7 +36,9 @@ def test_nothing_may_be_written_before_the_greeting() -> None:
 
 def test_replies_answer_commands_in_order() -> None:
     protocol = greeted()
-    protocol.send(MAIL, Command(b"RCPT TO:<b@x.test>", Phase.RCPT), Command(b"DATA", Phase.DATA, ends_group=True))
+    protocol.send(
+        MAIL, Command(b"RCPT TO:<b@x.test>", Phase.RCPT), Command(b"DATA", Phase.DATA, ends_group=True)
+    )
     assert protocol.phase is Phase.MAIL
     answers = protocol.receive(b"250 a\r\n550 b\r\n")
     assert [(answer.phase, answer.reply.code) for answer in answers] == [(Phase.MAIL, 250), (Phase.RCPT, 550)]
@@ -49,7 +51,9 @@ def test_replies_answer_commands_in_order() -> None:
 # Rule 2: a reply that nothing asked for ends the session.
 
 
-@pytest.mark.parametrize(("reply", "kind"), [(b"250 Ok\r\n", ProtocolViolation), (b"421 Bye\r\n", ServerRefused)])
+@pytest.mark.parametrize(
+    ("reply", "kind"), [(b"250 Ok\r\n", ProtocolViolation), (b"421 Bye\r\n", ServerRefused)]
+)
 def test_a_reply_that_nothing_asked_for_ends_the_session(reply: bytes, kind: type[Exception]) -> None:
     protocol = greeted()
     assert protocol.receive(reply) == []
@@ -176,10 +180,7 @@ class Line:
         self.protocol.content_written()
         self.first.content_written()
         written += self.protocol.send(*self.second.next_group())
-        assert written == (
-            b"X: 1\r\n\r\nhi\r\n.\r\n"
-            b"MAIL FROM:<a@x.test>\r\nRCPT TO:<c@x.test>\r\nDATA\r\n"
-        )
+        assert written == (b"X: 1\r\n\r\nhi\r\n.\r\nMAIL FROM:<a@x.test>\r\nRCPT TO:<c@x.test>\r\nDATA\r\n")
 
     def hear(self, octets: bytes) -> None:
         """Each answer goes to the transaction that it is for."""

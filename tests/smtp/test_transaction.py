@@ -20,7 +20,7 @@ def run(
     capabilities: Capabilities = PIPELINED,
     recipients: tuple[str, ...] = ("b@x.test", "c@x.test"),
 ) -> tuple[Transaction, list[bytes]]:
-    """A transaction after ``replies``, and the lines that it had written; content is written when asked for."""
+    """A transaction after ``replies``, and the lines it had written; content is written when asked for."""
     protocol = Protocol()
     protocol.receive(b"220 mail.test\r\n")
     protocol.capabilities = capabilities

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def stuffed(*chunks: bytes) -> bytes:
 @given(CONTENT, st.lists(st.integers(min_value=0), max_size=12))
 def test_any_pieces_give_the_octets_of_the_whole(content: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(cut % (len(content) + 1) for cut in cuts), len(content)]
-    chunks = [content[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [content[a:b] for a, b in pairwise(edges)]
     assert stuffed(*chunks) == stuffed(content)
 
 
