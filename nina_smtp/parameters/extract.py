@@ -17,6 +17,8 @@ from nina_smtp.parameters.paths import MISSING, Step, joined, walk
 MAX_PATH = 1000
 MAX_DEPTH = 64
 
+_NO_TEST: tuple[str, Any] = ("", None)
+
 Finder = Callable[[Any], tuple[Any, ...]]
 
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d{1,9})\]|\['([^'\\\]]*)'\]|\["([^"\\\]]*)"\]""")
@@ -74,12 +76,13 @@ def _by_library(path: str) -> Finder:
 
 
 def find_by_name(
-    item: Mapping[str, Any], names: Mapping[str, Callable[[Any], bool]]
+    item: Mapping[str, Any], keys: Mapping[str, tuple[str, Callable[[Any], bool]]]
 ) -> dict[str, tuple[str, Any]]:
-    """For each name, the one value below the top level that has it as its key and that its test accepts.
+    """For each name, the one value below the top level that stands under a key of it and that its test accepts.
 
-    Returns ``{name: (JSONPath, value)}``; a name with no match, or more than one, is left out. The top level is
-    not looked at: its keys are a source of their own. So are those of an object called ``parameters`` there.
+    ``keys`` has the name and the test by key. Returns ``{name: (JSONPath, value)}``; a name with no match, or more
+    than one, is left out. The top level is not looked at: its keys are a source of their own. So are those of an
+    object called ``parameters`` there.
     """
     found: dict[str, list[tuple[str, Any]]] = {}
     stack: list[tuple[tuple[Step, ...], Any]] = [
@@ -91,9 +94,9 @@ def find_by_name(
             continue
         if isinstance(value, dict):
             for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
-                test = names.get(key)  # pyright: ignore[reportUnknownArgumentType]
+                name, test = keys.get(key, _NO_TEST)  # pyright: ignore[reportUnknownArgumentType]
                 if test and test(inner):
-                    found.setdefault(key, []).append((f"$.{joined((*path, key))}", inner))  # pyright: ignore[reportUnknownArgumentType]
+                    found.setdefault(name, []).append((f"$.{joined((*path, key))}", inner))  # pyright: ignore[reportUnknownArgumentType]
                 elif isinstance(inner, (dict, list)):
                     stack.append(((*path, key), inner))  # pyright: ignore[reportUnknownArgumentType]
         elif isinstance(value, list):

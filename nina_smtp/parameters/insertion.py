@@ -82,7 +82,7 @@ class Place:
 
     def _in_header(self, text: str) -> str:
         """The part of ``text`` that belongs to the current header of a raw message."""
-        if "\n" not in text and "\r" not in text:
+        if not any(end in text for end in "\r\n") and not self._tail.endswith("\r"):
             self._tail = (self._tail + text)[-2:]
             self._field = (self._field + text)[:_FIELD_NAME]
             return text

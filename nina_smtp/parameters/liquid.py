@@ -107,7 +107,7 @@ class _Page(LimitedStringIO):
     """What is written, and where it stands."""
 
     def __init__(self, limit: int, mode: Mode) -> None:
-        super().__init__(limit)
+        super().__init__(limit, newline="")  # else every CR would become LF
         self.place = Place(mode)
 
     def write(self, text: str) -> int:

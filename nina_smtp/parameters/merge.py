@@ -127,7 +127,7 @@ class Merger:
             self._finders[name] = (path, _located(f"extract.{name}", "node", compile_path, path))
         wanted = [p for p in table if auto_extract is AutoExtract.ALL or p.is_content]
         self._auto = {
-            spelling: _fits(parameter)
+            spelling: (name, _fits(parameter))
             for parameter in (wanted if auto_extract is not AutoExtract.OFF else [])
             for spelling, name in self._names.items()
             if name == parameter.name
@@ -139,12 +139,11 @@ class Merger:
         Raises ParameterError naming the parameter and the source it came from.
         """
         own = item.get("parameters")
-        found = find_by_name(item, self._auto) if self._auto else {}
         upstream = _Upstream(
             item,
             {**context, **item} if context else item,
             _named(own, self._names, "extracted") if isinstance(own, Mapping) else {},  # pyright: ignore[reportUnknownArgumentType]
-            {self._names[spelling]: match for spelling, match in found.items()},
+            find_by_name(item, self._auto) if self._auto else {},
             _named(item, self._names, "input"),
         )
         values: dict[str, Any] = {}
