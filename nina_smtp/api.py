@@ -78,10 +78,8 @@ def read_credential(credential: Json, catalog: Catalog | None = None) -> Any:
     if not isinstance(credential, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidCredential("A credential is an object.", hint='{"type": "smtp", "data": {…}}')
     credential = Hidden(credential)
-    name, data = credential.get("type", "smtp"), credential.get("data", credential)
-    if "data" not in credential and "type" in credential:
-        data = Hidden({key: value for key, value in credential.items() if key != "type"})
-    if not isinstance(name, str) or not isinstance(data, Mapping):
+    name = credential.get("type", "smtp")
+    if not isinstance(name, str) or not isinstance(credential.get("data", credential), Mapping):
         raise InvalidCredential(
             "A credential has a type and an object of data.", hint='{"type": "smtp", "data": {…}}'
         )
@@ -89,7 +87,9 @@ def read_credential(credential: Json, catalog: Catalog | None = None) -> Any:
         kind = (catalog or default_catalog()).credential(name)
     except NinaError as error:
         raise InvalidCredential(error.message, hint=error.hint, parameter="type") from None
-    return kind.read(cast(Json, data))
+    if "data" in credential:
+        return kind.read(Hidden(credential["data"]))
+    return kind.read(Hidden({key: value for key, value in credential.items() if key != "type"}))
 
 
 def mail_task(

@@ -44,8 +44,13 @@ def fill_in(
     try:
         return form.model_validate(data)
     except ValidationError as failure:
-        problem = failure.errors(include_url=False, include_input=False)[0]
-        raise _in_our_words(form, problem, error, source) from None
+        raise _in_our_words(form, first_problem(failure), error, source) from None
+
+
+def first_problem(failure: ValidationError) -> Any:
+    """The problem to tell of: an unknown field before all, since it may be the one that seems to be missing."""
+    problems = failure.errors(include_url=False, include_input=False)
+    return next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
 
 
 def field_path(location: tuple[int | str, ...]) -> str:
@@ -92,6 +97,8 @@ def _in_our_words(
         path = path or cause.parameter
         message = f"{path} {cause.message[3:]}" if cause.message.startswith("It ") else cause.message
         return error(message, hint=cause.hint, parameter=path, source=source)
+    if kind in ("model_type", "dict_type", "mapping_type"):
+        text = "input should be an object"
     text = text.removeprefix("Value error, ").removesuffix(".")
     text = text[:1].lower() + text[1:]
     message = f"{path}: {text}." if path else f"{text}."

@@ -53,8 +53,7 @@ class Hidden(Mapping[str, Any]):
         self._values: Mapping[str, Any] = values._values if isinstance(values, Hidden) else values
 
     def __getitem__(self, key: str) -> Any:
-        value = self._values[key]
-        return Hidden(value) if isinstance(value, Mapping) else value  # pyright: ignore[reportUnknownArgumentType]
+        return self._values[key]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

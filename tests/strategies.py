@@ -1,4 +1,4 @@
-"""What hypothesis makes up for the tests of messages, and the settings that keep the suite fast and the same."""
+"""What hypothesis makes up for the tests of messages, and what they all check."""
 
 import re
 from typing import Any
@@ -7,6 +7,7 @@ from bed.readers import Mail, readers
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from nina_smtp.errors import NinaError
 from nina_smtp.message import Email, Message, compose
 
 ANYTHING = st.text(max_size=200)  # all categories: controls, surrogates, private use
@@ -45,6 +46,13 @@ def check_octets(raw: bytes, *, limit: int = 998) -> None:
     """CRLF only, no controls but TAB, no line over `limit`."""
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", raw)
     assert max(map(len, raw.split(b"\r\n"))) <= limit
+
+
+def check_shown(error: NinaError) -> None:
+    """What an error says is fit for a log, whatever it is about."""
+    for text in (error.message, error.hint or "", error.parameter or ""):
+        assert text.isprintable()
+        assert len(text) < 1000
 
 
 def header_lines(raw: bytes) -> list[bytes]:

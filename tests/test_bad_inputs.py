@@ -113,7 +113,7 @@ def credential(server: Recorder, **values: Any) -> dict[str, Any]:
         "password": PASSWORD,
         "authMethod": "plain",
         "ehloName": "client.test",
-        # T        "timeouts": {"connect": 5, "greeting": 5, "command": 5, "data": 5, "final": 5},
+        "timeouts": {"connect": 5, "greeting": 5, "command": 5, "data": 5, "final": 5},
     } | values
 
 

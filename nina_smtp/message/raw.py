@@ -143,9 +143,8 @@ def _parse(name: bytes, value: str) -> tuple[Mailbox, ...]:
     try:
         return parse_list(value.replace("\t", " "))
     except InvalidAddress as error:
-        error.message = f"{name.decode().capitalize()} of the raw message: {error.message}"
-        error.parameter = "rawEmail"
-        raise
+        message = f"{name.decode().capitalize()} of the raw message: {error.message}"
+        raise InvalidAddress(message, hint=error.hint, parameter="rawEmail") from None
 
 
 def _one(text: str) -> Mailbox:

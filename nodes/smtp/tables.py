@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from nina_smtp.errors import NinaError, ParameterError
-from nina_smtp.forms import Form, field_path, nearest
+from nina_smtp.forms import Form, field_path, first_problem, nearest
 from nina_smtp.parameters.insertion import Mode
 from nina_smtp.parameters.merge import Parameter
 
@@ -87,8 +87,7 @@ def _attachment(place: str, value: Any) -> AttachmentFields:
     try:
         return AttachmentFields.model_validate(value)
     except ValidationError as failure:
-        problem = failure.errors(include_url=False, include_input=False)[0]
-        raise _attachment_error(place, problem) from None
+        raise _attachment_error(place, first_problem(failure)) from None
 
 
 def _attachment_error(place: str, problem: Any) -> NinaError:

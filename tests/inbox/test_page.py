@@ -112,8 +112,8 @@ def test_the_list_is_live_and_follows_the_keys(inbox: Running, page: chromium.Pa
     page.until("document.querySelector('.none.big h2').textContent === 'No mail yet'")
     for number in range(3):
         inbox.send(b"Subject: mail %d\r\n\r\nbody %d" % (number, number))
-    page.until("document.querySelectorAll('.mr').length === 3")
-    page.until("document.querySelector('.mh h2').textContent === 'mail 0'")
+        page.until(f"document.querySelectorAll('.mr').length === {number + 1}")
+        page.until("document.querySelector('.mh h2').textContent === 'mail 0'")
 
     page.press("ArrowUp")
     page.until("document.querySelector('.mh h2').textContent === 'mail 1'")

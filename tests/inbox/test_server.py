@@ -87,7 +87,7 @@ def test_a_taken_port_is_named(side: str) -> None:
         options: dict[str, Any] = {"smtp_port": 0, "http_port": 0} | {side: port}
         with pytest.raises(NinaError, match=f"Port {port} is taken") as caught:
             serve(**options)
-    assert caught.value.hint == "Stop the other program, or choose another port (0 takes a free one)"
+    assert caught.value.hint == "Stop the other program, or choose another port (0 takes a free one)."
 
 
 @pytest.mark.parametrize("package", ["aiosmtpd", "starlette", "uvicorn"])

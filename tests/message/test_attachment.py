@@ -6,13 +6,14 @@ import random
 import re
 import time
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 from bed.readers import read_same
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import ANYTHING, LINE_TEXT, examples, mail, quick
+from strategies import ANYTHING, LINE_TEXT, check_shown, examples, mail, quick
 
 from nina_smtp.errors import InvalidAttachment
 from nina_smtp.message import Attachment
@@ -46,8 +47,12 @@ def wire(content: bytes) -> bytes:
 
 
 @examples(200)
-@given(st.binary(max_size=500), st.lists(st.tuples(st.integers(0, 700), st.sampled_from(" \t\r\n")), max_size=30))
-def test_content_is_rewrapped_with_or_without_white_space(content: bytes, spaces: list[tuple[int, str]]) -> None:
+@given(
+    st.binary(max_size=500), st.lists(st.tuples(st.integers(0, 700), st.sampled_from(" \t\r\n")), max_size=30)
+)
+def test_content_is_rewrapped_with_or_without_white_space(
+    content: bytes, spaces: list[tuple[int, str]]
+) -> None:
     text = base64.b64encode(content).decode()
     for position, space in spaces:
         text = text[:position] + space + text[position:]
@@ -59,7 +64,9 @@ def test_content_is_rewrapped_with_or_without_white_space(content: bytes, spaces
     assert b"".join(FileContent(Stored(content)).lines()) == lines
 
 
-@pytest.mark.parametrize("size", [0, 1, 2, 3, 56, 57, 58, SLICE // 4 * 3 - 1, SLICE // 4 * 3, SLICE // 4 * 3 + 1])
+@pytest.mark.parametrize(
+    "size", [0, 1, 2, 3, 56, 57, 58, SLICE // 4 * 3 - 1, SLICE // 4 * 3, SLICE // 4 * 3 + 1]
+)
 @pytest.mark.parametrize("more", [0, 57, 57 * 2048, 57 * 2048 + 1, 300_000])
 def test_content_is_rewrapped_across_slices(size: int, more: int) -> None:
     content = random.Random(size).randbytes(size + more)
@@ -108,7 +115,7 @@ def test_what_is_wrong_is_named_with_its_position(position: int, character: str)
         ("Y===", "padding \\(=\\) at position 1"),
         ("YQ==YQ==", "padding \\(=\\) at position 2"),
         ("YR==", "bits are set in the padding at position 2"),
-        ("YWJ" + " " * SLICE * 3 + "=" * 0 + "=", "bits are set"),
+        ("YWJ" + " " * SLICE * 3 + "=", "bits are set"),
         (" " * SLICE * 3 + "==", "not a multiple of 4"),
         (" =", "not a multiple of 4"),
         ("data:;base64,YQ==", "position 4"),
@@ -133,10 +140,8 @@ def test_the_hint_knows_what_people_paste() -> None:
 def test_a_large_attachment_is_checked_in_no_time() -> None:
     for text in ("A" * 30_000_000, "QQ" + " " * 30_000_000 + "==", "A\n" * 15_000_000, "=" * 30_000_000):
         begin = time.process_time()
-        try:
+        with suppress(InvalidAttachment):
             check_base64(text)
-        except InvalidAttachment:
-            pass
         assert time.process_time() - begin < 1
 
 
@@ -157,12 +162,12 @@ def test_a_large_attachment_is_checked_in_no_time() -> None:
     ],
 )
 def test_a_file_name_is_its_last_component(given_name: str, name: str) -> None:
-    found = check_filename(given_name)
-    assert found.removesuffix(".tar.gz").removesuffix(".gz") == name.removesuffix(".gz").removesuffix(".tar")[: len(found)]
-    assert len(found.encode()) <= 255
+    assert check_filename(given_name) == name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "a/", "/", "\\", " ", "a\nb", "a\x00", "\x7f", "\ud800", "\t"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/", "/", "\\", " ", "a\nb", "a\x00", "\x7f", "\ud800", "\t"]
+)
 def test_what_is_not_a_file_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidAttachment):
         check_filename(name)
@@ -203,7 +208,7 @@ def test_any_name_type_and_id_is_used_or_refused(text: str) -> None:
         try:
             check(text)
         except InvalidAttachment as error:
-            assert error.message.isascii()
+            check_shown(error)
 
 
 def test_a_content_type_has_parameters_each_once() -> None:
@@ -211,18 +216,31 @@ def test_a_content_type_has_parameters_each_once() -> None:
         "text/csv",
         [("charset", "utf-8"), ("header", "present")],
     )
-    for text in ("text/csv; a=1; A=2", "text/csv;", "text/csv; a=1\r\n", "text/csv;\r\n a=1", 'x/y; a="\ud800"'):
+    for text in (
+        "text/csv; a=1; A=2",
+        "text/csv;",
+        "text/csv; a=1\r\n",
+        "text/csv;\r\n a=1",
+        'x/y; a="\ud800"',
+    ):
         with pytest.raises(InvalidAttachment):
             check_content_type(text)
 
 
 def test_a_container_is_a_file_like_any_other() -> None:
-    for text in ("message/rfc822", "Multipart/Mixed; boundary=x", "message/external-body; access-type=local-file"):
+    for text in (
+        "message/rfc822",
+        "Multipart/Mixed; boundary=x",
+        "message/external-body; access-type=local-file",
+    ):
         assert check_content_type(text) == ("application/octet-stream", [])
 
 
 def test_a_name_inside_the_content_type_is_left_out() -> None:
-    assert check_content_type("text/plain; name=evil.exe; charset=utf-8") == ("text/plain", [("charset", "utf-8")])
+    assert check_content_type("text/plain; name=evil.exe; charset=utf-8") == (
+        "text/plain",
+        [("charset", "utf-8")],
+    )
 
 
 def _docx() -> bytes:
@@ -243,7 +261,11 @@ def _docx() -> bytes:
         (b"id,ip\n1,192.0.2.1\n", "findings.csv", "text/csv"),
         (b"hello\n", "notes.txt", "text/plain"),
         (b"hello\n", "notes.docx", "text/plain"),
-        (b"MZ" + bytes(58) + b"\x80\0\0\0" + bytes(64) + b"PE\0\0\x4c\x01" + bytes(200), "invoice.pdf", "application/"),
+        (
+            b"MZ" + bytes(58) + b"\x80\0\0\0" + bytes(64) + b"PE\0\0\x4c\x01" + bytes(200),
+            "invoice.pdf",
+            "application/",
+        ),
         (b"", "empty.csv", "text/csv"),
         (b"", "empty", "application/octet-stream"),
         (b"\0\1\2\3", "x.bin", "application/octet-stream"),

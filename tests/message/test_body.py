@@ -40,7 +40,11 @@ def test_any_text_is_decoded_to_itself(text: str) -> None:
 
 
 @examples(400)
-@given(st.lists(st.sampled_from(["From ", " ", "\t", "\n", "\r\n", "\r", ".", "=", "é", "日", "x" * 30, "=_nina_m_"])))
+@given(
+    st.lists(
+        st.sampled_from(["From ", " ", "\t", "\n", "\r\n", "\r", ".", "=", "é", "日", "x" * 30, "=_nina_m_"])
+    )
+)
 def test_any_text_of_what_mail_trips_over_is_too(pieces: list[str]) -> None:
     check("".join(pieces))
     check("".join(pieces), allow_8bit=True)

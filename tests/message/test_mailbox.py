@@ -1,13 +1,14 @@
 """Mailboxes: what is refused, what is meant, and that it takes no time."""
 
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import ADDRESS, ANYTHING, examples
+from strategies import ADDRESS, ANYTHING, check_shown, examples
 
-from nina_smtp.errors import InvalidAddress, NinaError
+from nina_smtp.errors import InvalidAddress
 from nina_smtp.message import Mailbox, parse_list, parse_mailbox
 from nina_smtp.message.mailbox import MAX_TEXT
 
@@ -107,7 +108,7 @@ def test_any_text_is_mailboxes_or_an_invalid_address(text: str) -> None:
     try:
         boxes = parse_list(text)
     except InvalidAddress as error:
-        assert error.message.isascii()
+        check_shown(error)
         return
     for box in boxes:
         assert parse_list(box.address)[0].address == box.address
@@ -134,18 +135,39 @@ def test_a_list_is_its_addresses_in_order(addresses: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["(", ")", "()", "<", ">", '"', '""', '"\\', "\\", ",", ";", ":", "g:", "g:;", "g:;,", "a@", "a.", "@", "[", " ", "\t"]
-    + ["a,", "a@x.test ", '<"', '<"a"', '"a"', "(\\", "é", "ü@", "xn--", "a@x.test(", "=?", "\u200b", "-", "x@é."],
-)  # fmt: skip
+    [
+        *(
+            "(",
+            ")",
+            "()",
+            "<",
+            ">",
+            '"',
+            '""',
+            '"\\',
+            "\\",
+            ",",
+            ";",
+            ":",
+            "g:",
+            "g:;",
+            "g:;,",
+            "a@",
+            "a.",
+            "@",
+            "[",
+        ),
+        *(" ", "\t", "a,", "a@x.test ", '<"', '<"a"', '"a"', "(\\", "é", "ü@", "xn--", "a@x.test(", "=?"),
+        *("\u200b", "-", "x@é."),
+    ],
+)
 def test_no_text_takes_more_than_linear_time(piece: str) -> None:
     """64 KiB of anything; the stdlib's parser took 216 seconds for commas."""
     for text in (piece * (MAX_TEXT // len(piece)), piece * (MAX_TEXT // len(piece) - 20) + "a@x.test"):
         for variant in (text, f"a@{text[:-2]}"):
             begin = time.process_time()
-            try:
+            with suppress(InvalidAddress):
                 parse_list(variant)
-            except NinaError:
-                pass
             assert time.process_time() - begin < 0.5
 
 

@@ -75,7 +75,7 @@ class TestWhatTheNodeSaysIsWrong:
             ({"operation": "sendAll"}, "operation", "send"),
             ({"paramters": {}}, "paramters", "not a known field"),
             ({"parameters": {"subjct": "x"}}, "subjct", "not a parameter"),
-            ({"parameters": []}, "parameters", "dictionary"),
+            ({"parameters": []}, "parameters", "object"),
             ({"extract": {"subject": 5}}, "extract.subject", "string"),
             ({"extract": {"subjct": "$.x"}}, "extract.subjct", "not a parameter"),
             ({"extract": {"subject": "$["}}, "extract.subject", "not a JSONPath"),
@@ -831,15 +831,13 @@ class TestThePolicy:
             ({"deny": ["evil.test"]}, ["a@EVIL.test"]),
             ({"deny": ["@evil.test"]}, ["a@sub.evil.test"]),
             ({"deny": ["münchen.test"]}, ["a@xn--mnchen-3ya.test"]),
-            ({"allow": ["test"], "deny": ["evil.test"]}, ["a@evil.test"]),
+            ({"allow": ["evil.test"], "deny": ["evil.test"]}, ["a@evil.test"]),
             ({"allow": ["corp.test"], "deny": ["sub.corp.test"]}, ["a@sub.corp.test"]),
             ({"maxRecipients": 2}, ["a@x.test", "b@x.test", "c@x.test"]),
         ],
     )
     @pytest.mark.parametrize("name", ["to", "cc", "bcc"])
     def test_keeps_recipients_out_wherever_they_stand(self, policy: dict[str, Any], to: list[str], name: str):
-        if policy.get("allow") == ["test"]:
-            policy = {"deny": policy["deny"]}
         parameters = {"to": "x@corp.test"} | {name: to}
         with pytest.raises(NinaError) as caught:
             self.under(policy, **parameters)
