@@ -45,11 +45,11 @@ async def send_async(
 ) -> Results:
     """One result for each item, whatever became of it; nothing is raised for a mail that does not go out.
 
-    ``node`` is ``{"resource": "email", "operation": "send", "parameters": {…}, "extract": {…}, "options": {…}}``,
-    ``credential`` is ``{"type": "smtp", "data": {…}}`` or the data alone, ``items`` one item or a list. Without
-    ``items`` one mail is sent from the node alone; an empty list sends none. With ``idempotency_key`` the
-    Message-IDs are the same every time. What is wrong with the node or the credential is the error of every
-    result, and nothing is connected to.
+    ``node`` is ``{"resource": "email", "operation": "send", "parameters": {…}, "extract": {…}, "options":
+    {…}}``, ``credential`` is ``{"type": "smtp", "data": {…}}`` or the data alone, ``items`` one item or a
+    list. Without ``items`` one mail is sent from the node alone; an empty list sends none. With
+    ``idempotency_key`` the Message-IDs are the same every time. What is wrong with the node or the
+    credential is the error of every result, and nothing is connected to.
     """
     credential = Hidden(credential) if isinstance(credential, Mapping) else credential  # pyright: ignore[reportUnnecessaryIsInstance]
     try:

@@ -37,10 +37,14 @@ class Broken:
 
 
 class Catalog:
-    """The node and credential types of some packs, each loaded when it is first asked for."""
+    """The node and credential types of some packs, each loaded when it is first asked for.
 
-    def __init__(self, packs: tuple[Path, ...]) -> None:
+    ``broken`` are packs that could not even be found.
+    """
+
+    def __init__(self, packs: tuple[Path, ...], broken: tuple[Broken, ...] = ()) -> None:
         self._packs = packs
+        self._broken = broken
 
     @cached_property
     def _folders(self) -> Mapping[tuple[str, str], Path]:
@@ -60,12 +64,13 @@ class Catalog:
         return self._get("credentials", name, CredentialType)  # type: ignore[type-abstract]
 
     def nodes(self) -> Iterator[NodeType | Broken]:
-        """Every node type, sorted by name."""
-        return self._all("nodes", NodeType)  # type: ignore[type-abstract]
+        """Every node type, sorted by name, then the packs that could not be found."""
+        yield from self._all("nodes", NodeType)  # type: ignore[type-abstract]
+        yield from self._broken
 
     def credentials(self) -> Iterator[CredentialType | Broken]:
         """Every credential type, sorted by name."""
-        return self._all("credentials", CredentialType)  # type: ignore[type-abstract]
+        return self._all("credentials", CredentialType)
 
     def folder(self, kind: str, name: str) -> Path:
         """Where a type's icon, help and example are; ``kind`` is nodes or credentials."""
@@ -131,13 +136,20 @@ def own_pack() -> Path:
     return installed if installed.is_dir() else package.parent
 
 
-def _foreign_packs() -> Iterator[Path]:
+def _foreign_packs() -> tuple[tuple[Path, ...], tuple[Broken, ...]]:
+    packs: list[Path] = []
+    broken: list[Broken] = []
     for entry in importlib.metadata.entry_points(group=GROUP):
-        path: Any = entry.load()
-        yield Path(path)
+        try:
+            path: Any = entry.load()
+            packs.append(Path(path))
+        except Exception as error:  # a package that is half installed is no reason to stop
+            broken.append(Broken(entry.name, Path(), f"{type(error).__name__}: {error}"))
+    return tuple(packs), tuple(broken)
 
 
 @lru_cache(maxsize=1)
 def default_catalog() -> Catalog:
     """Our pack and every one that is installed."""
-    return Catalog((own_pack(), *_foreign_packs()))
+    packs, broken = _foreign_packs()
+    return Catalog((own_pack(), *packs), broken)

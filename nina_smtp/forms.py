@@ -1,8 +1,9 @@
-"""What every form of a node or a credential shares: a pydantic model in camelCase, and errors in our words."""
+"""What every form of a node or a credential shares: a model in camelCase, and errors in our words."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, get_args
@@ -15,7 +16,7 @@ from nina_smtp.errors import NinaError
 
 
 class Form(BaseModel):
-    """A model a person fills in: camelCase keys, no unknown ones, no silent conversion, no change afterwards."""
+    """A model a person fills in: camelCase keys, none unknown, nothing converted, nothing changed later."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -48,7 +49,7 @@ def fill_in(
 
 
 def first_problem(failure: ValidationError) -> Any:
-    """The problem to tell of: an unknown field before all, since it may be the one that seems to be missing."""
+    """The problem to tell of: an unknown field before all, which may be the one that seems missing."""
     problems = failure.errors(include_url=False, include_input=False)
     return next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
 
@@ -62,10 +63,20 @@ def field_path(location: tuple[int | str, ...]) -> str:
 
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str | None:
-    """The known word that ``word`` probably means, or None."""
-    by_lower = {name.lower().replace("_", ""): name for name in known}
-    close = get_close_matches(word.lower().replace("_", ""), by_lower, n=1, cutoff=0.6)
-    return by_lower[close[0]] if close else None
+    """The known word that ``word`` probably means, or None: begun like it, else spelt like it."""
+    wanted = _folded(word)
+    by_folded = {_folded(name): name for name in known}
+    begins = [name for name in by_folded if min(len(name), len(wanted)) > 3 and _begins(name, wanted)]
+    close = begins[:1] if len(begins) == 1 else get_close_matches(wanted, by_folded, n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else None
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[_\W]", "", name.lower())
+
+
+def _begins(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
 
 
 def all_problems(form: type[BaseModel], data: object) -> list[NinaError]:

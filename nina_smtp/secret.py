@@ -12,7 +12,7 @@ MASK = "***"
 
 
 class Secret:
-    """A string that shows as ``***`` wherever it is printed, formatted or logged, and that does not pickle."""
+    """A string that shows as ``***`` wherever it is printed, formatted or logged; it does not pickle."""
 
     __slots__ = ("_value",)
 

@@ -19,10 +19,11 @@ NODE = """
 from pydantic import BaseModel
 from nina_smtp.node import NodeType
 from . import part
+class Form(BaseModel): pass
 class Thing(NodeType):
     type = {name!r}
     title = description = part.WORD
-    config = BaseModel
+    config = Form
     def check(self, config): pass
     async def execute(self, task): return {{}}
 NODE = Thing()
@@ -148,6 +149,11 @@ def test_a_package_whose_pack_does_not_load_takes_nothing_with_it(
     try:
         assert default_catalog().node("smtp").type == "smtp"
         assert default_catalog().node("theirs").type == "theirs"
+        told = [found for found in default_catalog().nodes() if isinstance(found, Broken)]
+        assert [(found.type, found.error.partition(":")[0]) for found in told] == [
+            ("bad", "ImportError"),
+            ("odd", "TypeError"),
+        ]
     finally:
         default_catalog.cache_clear()
 

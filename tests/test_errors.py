@@ -68,12 +68,31 @@ def test_the_json_has_the_shape_of_the_contract():
     shape = error.as_dict()
     assert json.loads(json.dumps(shape)) == shape
     assert list(shape) == [
-        "type", "message", "hint", "parameter", "source", "phase", "code", "enhancedCode", "reply", "retry", "uncertain",
-    ]  # fmt: skip
+        "type",
+        "message",
+        "hint",
+        "parameter",
+        "source",
+        "phase",
+        "code",
+        "enhancedCode",
+        "reply",
+        "retry",
+        "uncertain",
+    ]
     assert shape | {"message": "", "hint": ""} == {
-        "type": "recipientsRefused", "message": "", "hint": "", "parameter": "to[1]", "source": "input", "phase": "rcpt",
-        "code": 550, "enhancedCode": "5.1.1", "reply": "550 5.1.1 No such user", "retry": False, "uncertain": False,
-    }  # fmt: skip
+        "type": "recipientsRefused",
+        "message": "",
+        "hint": "",
+        "parameter": "to[1]",
+        "source": "input",
+        "phase": "rcpt",
+        "code": 550,
+        "enhancedCode": "5.1.1",
+        "reply": "550 5.1.1 No such user",
+        "retry": False,
+        "uncertain": False,
+    }
 
 
 def test_a_temporary_reply_may_be_tried_again():

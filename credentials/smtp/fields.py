@@ -177,7 +177,7 @@ class SmtpFields(Form):
         examples=[False],
     )
     timeouts: TimeoutFields = Field(
-        default_factory=lambda: TimeoutFields(),
+        default_factory=lambda: TimeoutFields.model_validate({}),
         title="Timeouts",
         description="In seconds.",
         examples=[{"connect": 15}],
@@ -189,13 +189,13 @@ class SmtpFields(Form):
         examples=["host.corp.example"],
     )
     recipient_policy: PolicyFields = Field(
-        default_factory=lambda: PolicyFields(),
+        default_factory=lambda: PolicyFields.model_validate({}),
         title="Recipient policy",
         description="Who may be sent to.",
         examples=[{"allow": ["corp.example"]}],
     )
     limits: LimitFields = Field(
-        default_factory=lambda: LimitFields(),
+        default_factory=lambda: LimitFields.model_validate({}),
         title="Limits",
         description="Shared by everything that uses the credential.",
         examples=[{"connections": 5}],
@@ -266,7 +266,7 @@ class SmtpFields(Form):
         return self
 
     def account(self) -> Account:
-        """The account these fields describe. Raises InvalidCredential for a certificate that cannot be read."""
+        """The account these fields describe. Raises InvalidCredential for an unreadable certificate."""
         server = Server(
             host=self.host,
             port=self.port or Encryption(self.encryption).port,

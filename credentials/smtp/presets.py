@@ -18,12 +18,15 @@ PRESETS = (
         "office365",
         "Office 365",
         "smtp.office365.com",
-        "SMTP AUTH has to be allowed for the mailbox; where Microsoft has switched passwords off, use smtpOAuth2.",
+        "SMTP AUTH has to be allowed for the mailbox; where passwords are switched off, use smtpOAuth2.",
     ),
     _preset("outlook", "Outlook.com", "smtp-mail.outlook.com", "Personal accounts need smtpOAuth2 by now."),
     _preset("yahoo", "Yahoo", "smtp.mail.yahoo.com", _APP_PASSWORD, port=465, encryption="tls"),
     _preset(
-        "sendgrid", "SendGrid", "smtp.sendgrid.net", "The user name is the word apikey; the password is the key.",
+        "sendgrid",
+        "SendGrid",
+        "smtp.sendgrid.net",
+        "The user name is the word apikey; the password is the key.",
         username="apikey",
     ),
     _preset("mailgun", "Mailgun", "smtp.mailgun.org", "Domains in the EU region use smtp.eu.mailgun.org."),
@@ -33,11 +36,16 @@ PRESETS = (
         "email-smtp.{region}.amazonaws.com",
         "Use SMTP credentials made in the SES console, not IAM access keys; put your region into the host.",
     ),
-    _preset("self-hosted", "Self-hosted", "", "Ask its operator for host, port and encryption, or run: nina-smtp doctor HOST"),
+    _preset(
+        "self-hosted",
+        "Self-hosted",
+        "",
+        "Ask its operator for host, port and encryption, or run: nina-smtp doctor HOST",
+    ),
     Preset(
         "inbox",
         "Local inbox",
         {"host": "127.0.0.1", "port": 2525, "encryption": "none", "authMethod": "none"},
         "Start it with: nina-smtp inbox. It catches every mail and delivers none.",
     ),
-)  # fmt: skip
+)

@@ -12,8 +12,10 @@ from nina_smtp.smtp.server import Server
 
 @dataclass(frozen=True, slots=True)
 class RecipientPolicy:
-    """Who may be sent to. ``allow`` and ``deny`` are domains in A-labels, each standing for its subdomains too;
-    deny wins. ``redirect_all_to`` gets everything instead. None is no limit.
+    """Who may be sent to.
+
+    ``allow`` and ``deny`` are domains in A-labels, each standing for its subdomains too; deny wins.
+    ``redirect_all_to`` gets everything instead. None is no limit.
     """
 
     allow: tuple[str, ...] | None = None

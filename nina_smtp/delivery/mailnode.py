@@ -52,6 +52,7 @@ class MailNode(Protocol):
     ) -> Results:
         """Sends the mail for every input item; the results say what became of each.
 
-        With ``dry_run`` nothing is connected to. ``on_message`` gets every finished message before it is sent.
+        With ``dry_run`` nothing is connected to. ``on_message`` gets every finished message before it is
+        sent.
         """
         ...

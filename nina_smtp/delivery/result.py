@@ -50,6 +50,10 @@ class Result:
     warnings: tuple[str, ...] = ()
     error: NinaError | None = None
 
+    def __post_init__(self) -> None:
+        if self.error:  # the frames it came through hold whole messages, and bytes of the login
+            self.error.__traceback__ = self.error.__cause__ = self.error.__context__ = None
+
     def succeeded(self, on_partial: OnPartial = OnPartial.WARN) -> bool:
         """Whether the work may go on as if all was well."""
         if self.status is Status.PARTIAL:

@@ -20,6 +20,7 @@ SOFT_LIMIT = 78
 _HARD_LIMIT = 998
 
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+_TOO_LONG = re.compile(rb"^(.{74})(?==(?:20|09)\r$)", re.MULTILINE)  # b2a_qp makes 77 octets of these
 _LINE_FROM = re.compile(rb"^From ", re.MULTILINE)
 
 
@@ -64,7 +65,10 @@ def encode_text(
     if beyond * 10 > len(data) and not data.isascii():
         return EncodedText("base64", _base64_lines(data))
     # The line end makes it break lines with CRLF; it has to be there even in a text of one line.
-    quoted = b2a_qp(data + b"\r\n", istext=True)[:-2]
+    quoted = b2a_qp(data + b"\r\n", istext=True)
+    if b"=20\r\n" in quoted or b"=09\r\n" in quoted:
+        quoted = _TOO_LONG.sub(rb"\1=\r\n", quoted)
+    quoted = quoted[:-2]
     if b"From " in quoted:
         quoted = _LINE_FROM.sub(b"=46rom=\r\n ", quoted)
     return EncodedText("quoted-printable", quoted)

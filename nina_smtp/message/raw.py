@@ -18,7 +18,7 @@ from nina_smtp.message.mailbox import MAX_MAILBOXES, Mailbox, parse_list
 from nina_smtp.message.mime import Message, format_date
 from nina_smtp.message.parts import at
 
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*(?:\r\n[ \t][^\r\n]*)*)\r\n")
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:([^\r\n]*(?:\r\n[ \t]+[^\r\n \t][^\r\n]*)*)\r\n")  # no blank line
 _FOLD = re.compile(r"\r\n(?=[ \t])")
 _HIDDEN = frozenset({b"bcc", b"resent-bcc"})
 _ADDED = frozenset({b"message-id", b"date"})

@@ -1,11 +1,11 @@
 """How much a template may be and do, so that none takes a second or the machine's memory.
 
-Reading: the library's lexer tries again from every brace, quote or bracket that does not close, and from every
-space of a run, so the time for one tag grows with the square of its length. Tags are therefore short
+Reading: the library's lexer tries again from every brace, quote or bracket that does not close, and from
+every space of a run, so the time for one tag grows with the square of its length. Tags are therefore short
 (:data:`MAX_TAG`), all of them together too, and everything that opens has to close.
 
-Filling in: a clock of processor time is looked at whenever a path is read, a filter called or a block entered;
-what happens between two looks is bounded by the sizes of what it works on.
+Filling in: a clock of processor time is looked at whenever a path is read, a filter called or a block
+entered; what happens between two looks is bounded by the sizes of what it works on.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Clock:
 
 
 def check_arguments(name: str, arguments: tuple[Any, ...]) -> None:
-    """Refuses what would take a filter long, before it begins. Its work is at most the product of its arguments."""
+    """Refuses what would take a filter long: its work is at most the product of its arguments."""
     if name in _CONSTANT:
         return
     sizes = [weight(argument) for argument in arguments]
@@ -103,16 +103,17 @@ def check_result(value: Any) -> None:
 
 def weight(value: Any, limit: int = MAX_WORK) -> int:
     """How many characters and entries a JSON value has; it stops counting above ``limit``."""
-    kind = type(value)  # isinstance would ask an undefined value for its class, and it would raise
+    # Not isinstance: that would ask an undefined value for its class, and it would raise.
+    kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType]
     if issubclass(kind, str):
         return len(value)
     if not issubclass(kind, (list, tuple, Mapping)):
         return 1
     total = 0
-    waiting = [value]
+    waiting: list[Any] = [value]
     while waiting and total <= limit:
         one = waiting.pop()
-        kind = type(one)
+        kind = type(one)  # pyright: ignore[reportUnknownVariableType]
         if issubclass(kind, str):
             total += len(one)
             continue

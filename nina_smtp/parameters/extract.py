@@ -1,7 +1,7 @@
 """Values out of an item by JSONPath, and by name.
 
-A path of plain steps (``$.alert.users[0]['full name']``) is walked directly; wildcards, filters and the like are
-jsonpath-ng's, which is imported when the first one is seen. Every path is parsed once.
+A path of plain steps (``$.alert.users[0]['full name']``) is walked directly; wildcards, filters and the like
+are jsonpath-ng's, which is imported when the first one is seen. Every path is parsed once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from nina_smtp.parameters.paths import MISSING, Step, joined, walk
 MAX_PATH = 1000
 MAX_DEPTH = 64
 
-_NO_TEST: tuple[str, Any] = ("", None)
+_Test = Callable[[Any], bool]
+_NO_TEST: tuple[str, _Test | None] = ("", None)
 
 Finder = Callable[[Any], tuple[Any, ...]]
 
@@ -56,7 +57,7 @@ def _plain_steps(path: str) -> tuple[Step, ...] | None:
 
 
 def _by_library(path: str) -> Finder:
-    from jsonpath_ng.ext import parse  # 22 ms to import: only when needed
+    from jsonpath_ng.ext.parser import parse  # 22 ms to import: only when needed
 
     try:
         compiled: Any = parse(path)
@@ -76,13 +77,13 @@ def _by_library(path: str) -> Finder:
 
 
 def find_by_name(
-    item: Mapping[str, Any], keys: Mapping[str, tuple[str, Callable[[Any], bool]]]
+    item: Mapping[str, Any], keys: Mapping[str, tuple[str, _Test]]
 ) -> dict[str, tuple[str, Any]]:
-    """For each name, the one value below the top level that stands under a key of it and that its test accepts.
+    """For each name, the one value below the top level that has a key of it and that its test accepts.
 
-    ``keys`` has the name and the test by key. Returns ``{name: (JSONPath, value)}``; a name with no match, or more
-    than one, is left out. The top level is not looked at: its keys are a source of their own. So are those of an
-    object called ``parameters`` there.
+    ``keys`` has the name and the test by key. Returns ``{name: (JSONPath, value)}``; a name with no match,
+    or more than one, is left out. The top level is not looked at: its keys are a source of their own. So are
+    those of an object called ``parameters`` there.
     """
     found: dict[str, list[tuple[str, Any]]] = {}
     stack: list[tuple[tuple[Step, ...], Any]] = [
@@ -100,7 +101,7 @@ def find_by_name(
                 elif isinstance(inner, (dict, list)):
                     stack.append(((*path, key), inner))  # pyright: ignore[reportUnknownArgumentType]
         elif isinstance(value, list):
-            stack.extend(
-                ((*path, n), inner) for n, inner in enumerate(value) if isinstance(inner, (dict, list))
-            )  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            for index, inner in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+                if isinstance(inner, (dict, list)):
+                    stack.append(((*path, index), inner))
     return {name: matches[0] for name, matches in found.items() if len(matches) == 1}

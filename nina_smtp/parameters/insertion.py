@@ -3,14 +3,15 @@
 Upstream data may be hostile, and text that a template inserts must stay the one thing it stands for:
 
 - ``HTML``: inserted values are escaped, unless the template says ``| raw``.
-- ``ADDRESSES``, a parameter that takes mailboxes: a value inserted into a part of the text stands for one mailbox, or
-  for a name or a domain in one, so it may not hold ``, ; : < > ( ) " \\`` or a control character; between double quotes,
-  where a display name goes, only ``"``, ``\\`` and control characters are refused. A template that is the whole parameter,
-  ``"to": "{{ owners }}"``, may be a list, or a text with commas: who writes that asks for it.
-- ``ADDRESS``, one element of a list of mailboxes: the same, and a template that is the whole element, ``"to": ["{{ owner }}"]``,
-  is one mailbox, with its name or without.
-- ``MESSAGE``, a raw message: up to the first empty line a value may not hold a control character, and in a header
-  with addresses, or in the place of a header's name, the rule for addresses holds.
+- ``ADDRESSES``, a parameter that takes mailboxes: a value inserted into a part of the text stands for one
+  mailbox, or for a name or a domain in one, so it may not hold ``, ; : < > ( ) " \\`` or a control
+  character; between double quotes, where a display name goes, only ``"``, ``\\`` and control characters are
+  refused. A template that is the whole parameter, ``"to": "{{ owners }}"``, may be a list, or a text with
+  commas: who writes that asks for it.
+- ``ADDRESS``, one element of a list of mailboxes: the same, and a template that is the whole element,
+  ``"to": ["{{ owner }}"]``, is one mailbox, with its name or without.
+- ``MESSAGE``, a raw message: up to the first empty line a value may not hold a control character, and in a
+  header with addresses, or in the place of a header's name, the rule for addresses holds.
 - ``TEXT``: anything goes.
 """
 
@@ -105,7 +106,7 @@ def whole(value: Any, mode: Mode) -> Any:
         if mode is Mode.ADDRESS and not _ONE_MAILBOX.fullmatch(value.strip()):
             raise TemplateError(
                 f"{value[:80]!a} is not one mailbox.",
-                hint="One element of a list is one mailbox. Make the template the whole parameter for several.",
+                hint="A list has one in each element. For several make the template the whole parameter.",
             )
     return value
 

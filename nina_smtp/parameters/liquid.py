@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from liquid import Environment, RenderContext, StrictDefaultUndefined
 from liquid import Mode as Tolerance
 from liquid.ast import BlockNode, Node
+from liquid.builtin.expressions.filtered import FilteredExpression
 from liquid.builtin.expressions.primitive import RangeLiteral
 from liquid.builtin.output import Output, OutputNode
 from liquid.builtin.tags.cycle_tag import CycleNode, CycleTag
@@ -31,6 +32,7 @@ from liquid.token import Token
 from markupsafe import Markup
 
 from nina_smtp.errors import TemplateError
+from nina_smtp.forms import nearest
 from nina_smtp.parameters.bounds import (
     MAX_ITERATIONS,
     MAX_NAMESPACE,
@@ -59,7 +61,7 @@ class LiquidTemplate:
         except LiquidError as error:
             raise TemplateError(
                 f"The template cannot be read: {_said(error)}.",
-                hint='Liquid is {{ path | filter }} and {% tag %}. Text with braces goes in as {"literal": "…"}.',
+                hint='Liquid is {{ path | filter }} and {% tag %}. For braces as text: {"literal": "…"}.',
             ) from None
         except Exception as error:  # the library raises whatever its parser does
             raise TemplateError(f"The template cannot be read ({type(error).__name__}).") from None
@@ -231,7 +233,7 @@ def _environment(html: bool) -> Environment:
 
 
 def _bound(nodes: list[Node], context: RenderContext) -> None:
-    """Puts a look at the clock into every block, and bounds every range."""
+    """Puts a look at the clock into every block, bounds every range, and knows every filter."""
     waiting = list(nodes)
     while waiting:
         node = waiting.pop()
@@ -242,10 +244,23 @@ def _bound(nodes: list[Node], context: RenderContext) -> None:
         while expressions:
             expression = expressions.pop()
             expressions.extend(expression.children())
+            if isinstance(expression, FilteredExpression):
+                _check_filters(expression, context)
             if isinstance(expression, RangeLiteral):
                 expression.__class__ = (
                     _Range  # its place in the tree has a name of its own in each kind of node
                 )
+
+
+def _check_filters(expression: FilteredExpression, context: RenderContext) -> None:
+    """Raises TemplateError for an unknown filter, which the library would notice only when it is called."""
+    for one in expression.filters or ():
+        if one.name not in context.env.filters:
+            meant = nearest(one.name, tuple(context.env.filters))
+            raise TemplateError(
+                f"The template cannot be read: there is no filter {one.name[:80]!a}.",
+                hint=f"Did you mean {meant}?" if meant else "Use one of Liquid's.",
+            )
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,14 @@
-"""One value for every parameter, from the first source that has it, and where it came from (contract, section 3).
+"""One value for every parameter, from the first source that has it, and where it came from.
+
+Contract, section 3:
 
 1. **node**: the node's own parameters; a string is a Liquid template over the item.
-2. **extracted**: what ``extract`` finds by JSONPath; then the item's own object ``parameters``; then what is found
-   by name at any depth below the top level, if there is exactly one match of the right type.
+2. **extracted**: what ``extract`` finds by JSONPath; then the item's own object ``parameters``; then what is
+   found by name at any depth below the top level, if there is exactly one match of the right type.
 3. **input**: the item's top-level keys.
 
-A value that is missing, null or ``""`` is absent. Values of the sources 2 and 3 are data: they are never taken for
-templates. A key may be in camelCase or snake_case, but not in both.
+A value that is missing, null or ``""`` is absent. Values of the sources 2 and 3 are data: they are never
+taken for templates. A key may be in camelCase or snake_case, but not in both.
 """
 
 from __future__ import annotations
@@ -41,8 +43,9 @@ class AutoExtract(StrEnum):
 class Parameter:
     """One parameter of an operation.
 
-    ``check`` returns the value in its final form or raises ParameterError; ``is_list`` may have several values from
-    one JSONPath; ``is_content`` may be found by name by default; ``empty_is_value``: ``""`` says something.
+    ``check`` returns the value in its final form or raises ParameterError; ``is_list`` may have several
+    values from one JSONPath; ``is_content`` may be found by name by default; ``empty_is_value``: ``""`` says
+    something.
     """
 
     name: str
@@ -56,7 +59,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a value came from: node, extracted or input; ``path`` is a JSONPath; ``overrode`` who had one too."""
+    """Where a value came from: node, extracted (with its JSONPath) or input; ``overrode`` who had one too."""
 
     source: str
     path: str | None = None
@@ -86,7 +89,7 @@ _Candidate = tuple[Any, str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class _Upstream:
-    """One item as the sources have it: what its ``parameters`` are, what is found by name, its top-level keys."""
+    """One item as the sources have it: its ``parameters``, what is found by name, its top-level keys."""
 
     item: Mapping[str, Any]
     scope: Mapping[str, Any]
@@ -96,11 +99,11 @@ class _Upstream:
 
 
 class Merger:
-    """The parameters of one node, ready for one item after another. Raises ParameterError for a node that is wrong.
+    """The parameters of one node, ready for one item after another. Raises ParameterError.
 
-    ``mode`` says of a parameter, and the values merged before it, what its templates may insert: an HTML body
-    escapes, a parameter with mailboxes lets no value bring a second one. Parameters are merged in the order of the
-    table.
+    ``mode`` says of a parameter, and the values merged before it, what its templates may insert: an HTML
+    body escapes, a parameter with mailboxes lets no value bring a second one. Parameters are merged in the
+    order of the table.
     """
 
     def __init__(
@@ -272,7 +275,7 @@ class _Literal(str):
 
 
 def _is_present(value: Any, parameter: Parameter) -> bool:
-    if value == "" and isinstance(value, str):
+    if isinstance(value, str) and not value:
         return parameter.empty_is_value or isinstance(value, _Literal)
     return value is not None and value is not _ABSENT
 

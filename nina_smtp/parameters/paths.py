@@ -26,7 +26,7 @@ def walk(value: Any, steps: Sequence[Step]) -> Any:
             value = value[step]  # pyright: ignore[reportUnknownVariableType]
         else:
             return MISSING
-    return value
+    return value  # pyright: ignore[reportUnknownVariableType]
 
 
 def joined(steps: Sequence[Step]) -> str:
@@ -56,7 +56,7 @@ def every_path(value: Any) -> Iterator[tuple[tuple[Step, ...], Any]]:
 
 
 def nearest_path(wanted: str, value: Any) -> str | None:
-    """The existing path that ``wanted`` probably means: the same last name elsewhere, or a similar spelling."""
+    """The existing path that ``wanted`` probably means: spelt like it, or ending like it."""
     paths: dict[str, None] = {}
     for steps, _ in every_path(value):
         paths[joined(steps)] = None

@@ -46,7 +46,7 @@ class SmtpNode(NodeType):
     outputs = ("success", "error")
 
     def check(self, config: Mapping[str, Any]) -> None:
-        """Raises ParameterError for unknown or misspelt keys, and for templates and paths that cannot be read."""
+        """Raises ParameterError for unknown keys, and for templates and paths that cannot be read."""
         _plan(config)
 
     async def execute(self, task: Task) -> Outputs:
@@ -222,7 +222,7 @@ class _Work:
         )
 
     def _upstream(self, index: int) -> Mapping[str, Any] | None:
-        """What ``{{ nodes["Name"] }}`` is: that node's item for this one, its only item, or the list of all."""
+        """What ``{{ nodes["Name"] }}`` is: that node's item for this one, its only one, or all."""
         if not self.task.upstream:
             return None
         nodes: dict[str, Any] = {}
@@ -246,7 +246,7 @@ def _status(delivery: Delivery) -> Status:
 
 
 def _fault(error: Exception) -> NinaError:
-    """The error itself if it is one of ours; of any other only its kind is told, since its text may hold a secret."""
+    """The error itself if it is ours; of any other only its kind: its text may hold a secret."""
     if isinstance(error, NinaError):
         return error
     return InternalError(
@@ -258,10 +258,9 @@ def _fault(error: Exception) -> NinaError:
 def _some_refused(delivery: Delivery) -> NinaError | None:
     if not delivery.refused:
         return None
-    first = delivery.refused[0]
+    first, total = delivery.refused[0], len(delivery.refused) + len(delivery.accepted)
     return SomeRecipientsRefused(
-        f"{len(delivery.refused)} of {len(delivery.refused) + len(delivery.accepted)} recipients were refused, "
-        f"{first.address} first.",
+        f"{len(delivery.refused)} of {total} recipients were refused, {first.address} first.",
         hint="The others have the mail: correct these addresses, and send it to them alone.",
         phase="rcpt",
         reply=first.reply,

@@ -15,8 +15,8 @@ from nina_smtp.smtp.session import Delivery, Session
 class Courier:
     """One session to the account's server, opened again if it broke.
 
-    If it cannot be opened, that is the answer for every further message too: a thousand items must not become a
-    thousand logins with a wrong password.
+    If it cannot be opened, that is the answer for every further message too: a thousand items must not
+    become a thousand logins with a wrong password.
     """
 
     def __init__(self, account: Account) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WithJsonSchema, model_validator
+from pydantic.config import JsonDict
 
 from nina_smtp.errors import InvalidAttachment
 from nina_smtp.forms import Form
@@ -12,7 +13,7 @@ from nina_smtp.forms import Form
 _LIST = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}
 Mailboxes = Annotated[str | list[str], WithJsonSchema(_LIST | {"format": "mailbox-list"})]
 Ids = Annotated[str | list[str], WithJsonSchema(_LIST)]
-CONTENT = {"x-auto-extract": True}
+CONTENT: JsonDict = {"x-auto-extract": True}
 
 
 class AttachmentFields(Form):
@@ -220,7 +221,7 @@ class NodeFields(Form):
         examples=[{"subject": "$.alert.title"}],
     )
     options: Options = Field(
-        default_factory=lambda: Options(),
+        default_factory=lambda: Options.model_validate({}),
         title="Options",
         description="How the node behaves.",
         examples=[{"mode": "each"}],

@@ -20,7 +20,7 @@ from .forms import AttachmentFields
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How the mails of one execution get their Message-IDs: from ``key`` and the item's number, or at random."""
+    """How the mails of one execution get their Message-IDs: from ``key`` and the item's number, or random."""
 
     key: str | None = None
     installation_key: bytes = b""
@@ -32,7 +32,7 @@ class Naming:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StoredFile:
     """A file of the blob store, as an attachment reads it."""
 
@@ -97,7 +97,7 @@ def _message(
 
 
 def _sender(text: str | None, account: Account) -> Mailbox:
-    if text:
+    if text is not None:
         try:
             return parse_mailbox(text)
         except NinaError as error:

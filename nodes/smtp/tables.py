@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
@@ -14,7 +14,7 @@ from nina_smtp.forms import Form, field_path, first_problem, nearest
 from nina_smtp.parameters.insertion import Mode
 from nina_smtp.parameters.merge import Parameter
 
-from .forms import AttachmentFields, SendFields, SendRawFields
+from .forms import CONTENT, AttachmentFields, SendFields, SendRawFields
 
 LISTS = frozenset({"to", "cc", "bcc", "replyTo", "attachments", "references"})
 MAY_BE_EMPTY = frozenset({"textBody", "envelopeFrom"})
@@ -44,15 +44,15 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
         _attachments if name == "attachments" else _check(name, field),
         required=field.is_required(),
         is_list=name in LISTS,
-        is_text=field.annotation in (str, str | None),
-        is_content=isinstance(extra, dict) and bool(extra.get("x-auto-extract")),
+        is_text=cast(Any, field.annotation) in (str, str | None),
+        is_content=extra == CONTENT,
         empty_is_value=name in MAY_BE_EMPTY,
     )
 
 
 def _check(name: str, field: FieldInfo) -> Callable[[Any], Any]:
     adapter: TypeAdapter[Any] = TypeAdapter(
-        field.annotation, config=ConfigDict(strict=True, hide_input_in_errors=True)
+        cast(Any, field.annotation), config=ConfigDict(strict=True, hide_input_in_errors=True)
     )
     example = field.examples[0] if field.examples else None
 
@@ -124,4 +124,5 @@ def _kind(value: Any) -> str:
         list: "a list",
         dict: "an object",
     }
-    return names.get(type(value), "nothing" if value is None else type(value).__name__)
+    kind: type[Any] = type(value)  # pyright: ignore[reportUnknownVariableType]
+    return names.get(kind, "nothing" if value is None else type(value).__name__)

@@ -74,12 +74,14 @@ def test_only_a_lone_surrogate_is_refused(text: str) -> None:
         ("\x0c\x00", "quoted-printable"),
         ("A word in German: grün. And the rest is ASCII, as most of it is.\n", "quoted-printable"),
         ("日本語のメール\n", "base64"),
+        ("x" * 73 + "é \n" + "x" * 74 + " \n" + "x" * 75 + "\t", "quoted-printable"),
         ("a\n" * 200 + "é", "quoted-printable"),
         ("a\r\n" * 200 + "é", "quoted-printable"),
     ],
 )
 def test_the_encoding_is_the_plainest_that_changes_nothing(text: str, encoding: str) -> None:
     assert encode_text(text).encoding == encoding
+    check(text)
 
 
 def test_8bit_is_used_only_where_it_is_allowed() -> None:

@@ -83,6 +83,7 @@ def test_undisclosed_recipients_are_fine_with_a_bcc() -> None:
         (HEAD + "no colon\n\nx", "Line 5 .* not a header field"),
         (" folded\n" + HEAD, "Line 1 .* not a header field"),
         (HEAD + "\n" + "x" * 999, "Line 6 .* 999 octets"),
+        (HEAD + " \nBcc: c@mail.test\n\nx", "Line 5 .* not a header field"),
         (HEAD + "\n\0", "NUL"),
         (HEAD + "\n\ud800", "surrogate"),
         (HEAD + "Cc: x\n\n", "Cc of the raw message"),

@@ -98,9 +98,7 @@ def test_a_text_without_utf8_is_refused() -> None:
 
 @examples(100)
 @given(BODY_TEXT, st.booleans(), st.booleans())
-def test_the_signature_of_a_mail_holds_for_what_its_reader_sees(
-    text: str, *, html: bool, alone: bool
-) -> None:
+def test_the_signature_of_a_mail_holds_for_what_its_reader_sees(text: str, html: bool, alone: bool) -> None:
     values = {"html": text, "text": "" if alone else "x"} if html else {"text": text}
     message = mail(**values, secret_key="key", date=NOW)
     headers = {name.lower(): value.strip() for name, value in headers_of(message.bytes)}

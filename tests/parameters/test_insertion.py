@@ -1,7 +1,8 @@
-"""Text that a template inserts into an address parameter brings no second recipient, into a raw header no header."""
+"""Text that a template inserts brings no second recipient into an address, no header into a raw mail."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import ClassVar
 
 import pytest
@@ -125,15 +126,13 @@ def test_whatever_is_inserted_the_number_of_mailboxes_stays(v: str):
         except (TemplateError, InvalidAddress):
             continue
         assert len(boxes) <= count, (text, v)
-    try:
+    with contextlib.suppress(TemplateError, InvalidAddress):
         assert len(parse_list(str(made("{{ v }}", v, Mode.ADDRESS)))) == 1
-    except (TemplateError, InvalidAddress):
-        pass
 
 
 class TestARawMessage:
     TEXT = "From: soc@corp.test\nTo: {{ to }}\nSubject: {{ subject }}\n\n{{ body }}\n"
-    GOOD = {
+    GOOD: ClassVar = {
         "to": "a@x.test",
         "subject": 'Ransomware: (host), "x" <y>',
         "body": "To: evil@evil.test\n\nBcc: evil@evil.test",
