@@ -913,11 +913,12 @@ MORE = [
         "²⁵",
         "٢٥",
         False,
+        "",
         [25],
         {},
         "1e3",
     ),
-    *_cases("port", "safe", "", 1, 65535, 80, 6379, 11211, 587, None),
+    *_cases("port", "safe", 1, 65535, 80, 6379, 11211, 587, None),
     *_cases(
         "user", "reject", "al\x00ice", "alice\r\nQUIT", "al\x01ice", "alice\n", "\ud800", "", 5, "x" * 100_000
     ),

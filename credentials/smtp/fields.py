@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
@@ -21,6 +21,21 @@ MAX_PASSWORD = 8000
 
 _FORBIDDEN = re.compile(r"[\x00\r\n\ud800-\udfff]")
 _FINGERPRINT = re.compile(r"sha256[0-9a-f]{64}", re.IGNORECASE)
+
+_TEXTS = frozenset(
+    {
+        "host",
+        "username",
+        "password",
+        "encryption",
+        "authMethod",
+        "fromAddress",
+        "secretKey",
+        "caCertificate",
+        "certificateFingerprint",
+        "ehloName",
+    }
+)
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -204,10 +219,15 @@ class SmtpFields(Form):
     @model_validator(mode="before")
     @classmethod
     def _without_empty_fields(cls, data: Any) -> Any:
-        """A field that is left empty is a field that is not there."""
+        """A text that is left empty is one that is not there; for a number it is still a mistake."""
         if not isinstance(data, Mapping):
             return data
-        return {key: value for key, value in data.items() if value is not None and value != ""}  # pyright: ignore[reportUnknownVariableType]
+        fields = cast(Mapping[str, Any], data)
+        return {
+            key: value
+            for key, value in fields.items()
+            if value is not None and (value != "" or key not in _TEXTS)
+        }
 
     @field_validator("host")
     @classmethod

@@ -96,5 +96,5 @@ def _with_environment(document: Any) -> Any:
 def _objects(document: Any, key: str) -> list[dict[str, Any]]:
     """The objects in the list at ``key``, if the document is one that has such a list."""
     found: Any = cast(dict[str, Any], document).get(key) if isinstance(document, dict) else None
-    listed: list[Any] = found if isinstance(found, list) else []
+    listed: list[Any] = found if isinstance(found, list) else []  # pyright: ignore[reportUnknownVariableType]
     return [cast(dict[str, Any], one) for one in listed if isinstance(one, dict)]
