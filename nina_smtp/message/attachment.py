@@ -59,7 +59,10 @@ class Content(Protocol):
 class File(Protocol):
     """A stored file: its size in octets, and how to read it."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Octets."""
+        ...
 
     def open(self) -> BinaryIO:
         """The content, to be read and closed."""

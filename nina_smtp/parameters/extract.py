@@ -103,5 +103,5 @@ def find_by_name(
         elif isinstance(value, list):
             for index, inner in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
                 if isinstance(inner, (dict, list)):
-                    stack.append(((*path, index), inner))
+                    stack.append(((*path, index), inner))  # pyright: ignore[reportUnknownArgumentType]
     return {name: matches[0] for name, matches in found.items() if len(matches) == 1}

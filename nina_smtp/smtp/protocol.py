@@ -51,6 +51,11 @@ class Command:
     phase: Phase
     ends_group: bool = False
 
+    def __repr__(self) -> str:
+        """Without what a login says: it may end up in a traceback."""
+        line = b"***" if self.phase is Phase.AUTH else self.line
+        return f"Command({line!r}, {self.phase.value})"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -32,7 +32,7 @@ class Naming:
         )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file of the blob store, as an attachment reads it."""
 
