@@ -29,6 +29,12 @@ def send(
     blobs: BlobStore | None = None,
 ) -> Results:
     """Merges, builds and sends one mail for each item, over one connection. See :func:`send_async`."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise RuntimeError("an event loop is running here: use await nina_smtp.send_async(…)")
     return asyncio.run(
         send_async(node, credential, items, idempotency_key=idempotency_key, dry_run=dry_run, blobs=blobs)
     )

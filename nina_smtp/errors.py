@@ -14,6 +14,7 @@
     │   └── InvalidSignature                   a signature that does not verify
     ├── WorkflowError (ValueError)             the author of the workflow: the graph
     ├── NotAttempted                           nobody: an earlier mail of the same node failed
+    ├── Interrupted                            whoever ran it, and stopped it
     ├── InternalError                          the author of a node: a fault in its program
     ├── CredentialError                        the owner of the credential
     │   ├── InvalidCredential (ValueError)     a field of the credential
@@ -186,6 +187,13 @@ class NotAttempted(NinaError):
     """A mail was left alone because an earlier one failed."""
 
     type = "notAttempted"
+
+
+class Interrupted(NinaError):
+    """Whoever started the work stopped it before this mail was out."""
+
+    type = "interrupted"
+    transient = True
 
 
 class InternalError(NinaError):

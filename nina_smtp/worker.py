@@ -35,15 +35,21 @@ Method = Callable[[Params], Awaitable[Any]]
 
 async def serve_stdio(source: BinaryIO | None = None, sink: BinaryIO | None = None) -> int:
     """Serves until the end of ``source``. Returns the exit status, 0."""
+    if sys.stdin is None or sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by the shell
+        raise ParameterError("The worker needs standard input and output, and one of them is closed.")
     worker = _Worker(sink or sys.stdout.buffer)
     lines = source or sys.stdin.buffer
     loop = asyncio.get_running_loop()
-    async with asyncio.TaskGroup() as group:
-        while line := await loop.run_in_executor(None, lines.readline):
-            if line.strip():
-                await worker.places.acquire()
-                group.create_task(worker.answer(line))
-    return 0
+    status = 0
+    try:
+        async with asyncio.TaskGroup() as group:
+            while line := await loop.run_in_executor(None, lines.readline):
+                if line.strip():
+                    await worker.places.acquire()
+                    group.create_task(worker.answer(line))
+    except* BrokenPipeError:  # whoever asked has gone, and nobody wants the answers any more
+        status = 141
+    return status
 
 
 class _Worker:
@@ -74,7 +80,8 @@ class _Worker:
         asked = cast(dict[str, Any], request) if isinstance(request, dict) else {}
         if asked.get("jsonrpc") != "2.0" or not isinstance(asked.get("method"), str):
             usage = 'A request is {"jsonrpc": "2.0", "id": …, "method": …, "params": {…}}.'
-            return _error(None, INVALID_REQUEST, usage)
+            identity = asked.get("id")
+            return _error(identity if isinstance(identity, (str, int)) else None, INVALID_REQUEST, usage)
         reply = await self._result(asked.get("id"), asked["method"], asked.get("params", {}))
         return reply if "id" in asked else None
 

@@ -263,6 +263,8 @@ class SmtpFields(Form):
             found.append(
                 "The server's certificate is not verified: anybody in between can read the password."
             )
+        if self.host in ("localhost", "::1") or self.host.startswith("127."):
+            return found  # nothing leaves this machine
         if self.encryption == "none" and self.auth_method != "none":
             found.append("The password is sent in clear text.")
         elif self.encryption == "none":

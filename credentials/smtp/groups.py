@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nina_smtp.delivery.account import RecipientPolicy
+from nina_smtp.errors import InvalidAddress, InvalidCredential
 from nina_smtp.forms import Form
 from nina_smtp.message.mailbox import normalised_domain, parse_mailbox
 
@@ -60,9 +61,19 @@ class PolicyFields(Form):
     def policy(self) -> RecipientPolicy:
         """The policy, with domains in A-labels. Raises NinaError."""
         redirect = parse_mailbox(self.redirect_all_to) if self.redirect_all_to else None
-        allow = None if self.allow is None else tuple(normalised_domain(d.lstrip("@"), d) for d in self.allow)
-        deny = tuple(normalised_domain(d.lstrip("@"), d) for d in self.deny)
+        allow = None if self.allow is None else tuple(_domain("allow", one) for one in self.allow)
+        deny = tuple(_domain("deny", one) for one in self.deny)
         return RecipientPolicy(allow, deny, redirect, self.max_recipients)
+
+
+def _domain(field: str, text: str) -> str:
+    try:
+        return normalised_domain(text.removeprefix("*.").removeprefix("@"), text)
+    except InvalidAddress:
+        raise InvalidCredential(
+            f"recipientPolicy.{field}: {text[:80]!a} is not a domain.",
+            hint="Write it like corp.example; it stands for its subdomains too.",
+        ) from None
 
 
 class LimitFields(Form):

@@ -1,7 +1,8 @@
 """``nina-smtp``: results as JSON on standard output, words for people on standard error.
 
 Exit status: 0 all sent (or built); 1 at least one delivery failed, is partial with ``onPartial: fail``, or is
-unknown; 2 bad usage, or invalid input before anything was sent; 3 the credential or the connection failed.
+unknown; 2 bad usage, or invalid input before anything was sent; 3 the credential or the connection failed;
+74 the result could not be written; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from nina_smtp.cli.output import Interrupted, print_error
+from nina_smtp.cli.output import Unwritable, print_error, status_of
 from nina_smtp.errors import NinaError
 
 
@@ -21,12 +22,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except NinaError as error:
-        return print_error(error)
-    except (KeyboardInterrupt, Interrupted):
+        return _told(error)
+    except Unwritable as error:
+        print(f"nina-smtp: the result could not be written ({error}); what was sent is sent", file=sys.stderr)
+        return 74
+    except KeyboardInterrupt:
         print("nina-smtp: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         return 141  # whoever read our output has gone, as with any Unix filter
+
+
+def _told(error: NinaError) -> int:
+    try:
+        return print_error(error)
+    except Unwritable:
+        print(f"nina-smtp: {error.message}", file=sys.stderr)
+        return status_of(error)
 
 
 def _parser() -> argparse.ArgumentParser:

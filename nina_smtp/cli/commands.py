@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nina_smtp.cli import files
-from nina_smtp.cli.output import FAILED, NO_CONNECTION, OK, print_json, print_results, say, status_of_results
+from nina_smtp.cli.output import FAILED, NO_CONNECTION, OK, print_json, say
 
 if TYPE_CHECKING:
     from nina_smtp.credential import Step
-    from nina_smtp.message import Message
 
 Subparsers = Any
 Command = Callable[[argparse.Namespace], int]
@@ -45,26 +44,9 @@ def add_send(subparsers: Subparsers) -> None:
 
 def send(options: argparse.Namespace) -> int:
     """Sends what the files say."""
-    from nina_smtp.api import mail_node, mail_task
+    from nina_smtp.cli.sending import run_send
 
-    node = files.read_object(options.node, "node")
-    credential = files.read_credential_file(options.credential)
-    items: Any = files.read_json(options.input, "input") if options.input else {}
-    task = mail_task(node, credential, items, key=options.idempotency_key)
-    keep = _eml_writer(options.eml) if options.eml else None
-    results = asyncio.run(mail_node().deliver(task, dry_run=options.dry_run, on_message=keep))
-    print_results(results, lines=options.jsonl, one=not isinstance(items, list))
-    return status_of_results(results)
-
-
-def _eml_writer(folder: Path) -> Callable[[int, Message], None]:
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def write(index: int, message: Message) -> None:
-        with (folder / f"{index}.eml").open("wb") as file:
-            file.writelines(message.chunks())
-
-    return write
+    return run_send(options)
 
 
 # test, doctor

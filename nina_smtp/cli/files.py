@@ -17,6 +17,8 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 def read_bytes(path: str, what: str) -> bytes:
     """A file, or standard input for ``-``. Raises ParameterError naming ``what`` it was to be."""
+    if path == "-" and sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by the shell
+        raise ParameterError(f"The {what} is to come from standard input, which is closed.", parameter=what)
     try:
         return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:

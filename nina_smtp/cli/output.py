@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from typing import Any
 
 from nina_smtp.delivery.result import Results, Status
@@ -19,15 +20,22 @@ from nina_smtp.errors import (
 OK, FAILED, INVALID, NO_CONNECTION = 0, 1, 2, 3
 
 
-class Interrupted(Exception):
-    """A person stopped the command."""
+class Unwritable(Exception):
+    """Standard output is closed or full: what happened is done, but nobody was told."""
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
-    """One JSON value on standard output, in UTF-8 whatever the locale says."""
+    """One JSON value on standard output, in UTF-8 whatever the locale says. Raises Unwritable."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)
-    sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
-    sys.stdout.flush()
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # it is when the shell closed it
+        raise Unwritable("standard output is closed")
+    try:
+        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace") + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Unwritable(f"standard output: {error.strerror}") from None
 
 
 def say(text: str) -> None:
@@ -42,9 +50,10 @@ def print_error(error: NinaError) -> int:
     """An error that ended the command: the object on standard output, the words on standard error."""
     print_json({"error": error.as_dict()})
     say(f"nina-smtp: {error.message}")
-    for problem in getattr(error, "problems", ()):
+    problems = getattr(error, "problems", ())
+    for problem in problems if len(problems) > 1 else ():
         say(f"  {problem['place'] or 'workflow'}: {problem['message']} {problem.get('hint', '')}".rstrip())
-    if error.hint:
+    if error.hint and len(problems) <= 1:
         say(f"  {error.hint}")
     return status_of(error)
 
@@ -72,27 +81,30 @@ def status_of_results(results: Results) -> int:
     return status_of(error) if error else FAILED
 
 
-def print_results(results: Results, *, lines: bool, one: bool) -> None:
-    """One object; with ``lines`` one per mail; a list of items gives ``{"results": […]}``."""
-    dicts = results.as_dicts()
-    if lines:
-        for result in dicts:
-            print_json(result, indent=None)
-    else:
-        print_json(dicts[0] if one and len(dicts) == 1 else {"results": dicts})
-    _explain(results)
-
-
-def _explain(results: Results) -> None:
-    total, good = len(results), sum(result.succeeded(results.on_partial) for result in results)
+def explain(results: Results, *, dry_run: bool = False, stopped: bool = False) -> None:
+    """What became of the mails, in words: each failure once, and how many there are of what."""
+    counts = Counter(result.status for result in results)
+    for warning in dict.fromkeys(w for result in results[:1] for w in result.warnings):
+        say(f"note: {warning}")
     for result in results:
-        for warning in dict.fromkeys(result.warnings) if result.item == 0 else ():
-            say(f"note: {warning}")
-        if result.error and not result.succeeded(results.on_partial):
+        if result.status is Status.NOT_ATTEMPTED:
+            continue
+        if result.status is Status.PARTIAL:
+            for refusal in result.rejected:
+                say(f"item {result.item}: {refusal.address} was refused: {refusal.reply}")
+        elif result.error:
             say(f"item {result.item}: {result.error.message}")
             if result.error.hint:
                 say(f"  {result.error.hint}")
-        for refusal in result.rejected if result.status is Status.PARTIAL else ():
-            say(f"item {result.item}: {refusal.address} was refused: {refusal.reply}")
-    verb = "built" if all(result.status is Status.DRY_RUN for result in results) else "sent"
-    say(f"{good} of {total} {verb}")
+    good = sum(result.succeeded(results.on_partial) for result in results)
+    rest = [f"{counts[status]} {word}" for status, word in _WORDS.items() if counts[status]]
+    verb = "built" if dry_run else "sent"
+    say(f"{'interrupted: ' if stopped else ''}{', '.join([f'{good} of {len(results)} {verb}', *rest])}")
+
+
+_WORDS = {
+    Status.PARTIAL: "partly",
+    Status.FAILED: "failed",
+    Status.UNKNOWN: "unknown: they may have been delivered",
+    Status.NOT_ATTEMPTED: "not attempted",
+}

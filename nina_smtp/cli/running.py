@@ -24,12 +24,20 @@ def run_workflow(path: str, input_path: str | None, named: Sequence[str], folder
     starts.
     """
     catalog = default_catalog()
-    document = _with_environment(load(files.read_bytes(path, "workflow")))
+    document = load(files.read_bytes(path, "workflow"))
+    if isinstance(document, dict) and "parameters" in document and "nodes" not in document:
+        raise ParameterError(
+            f"{path} is a node, not a workflow.",
+            hint="Send with it: nina-smtp send NODE.json …",
+            parameter="workflow",
+        )
+    document = _with_environment(document)
     workflow = validate(document, catalog)
     credentials = {
         name: read_credential(files.read_credential_file(file)) for name, file in map(_pair, named)
     }
     items = files.read_json(input_path, "input") if input_path else None
+    _check_folder(folder)
     with tempfile.TemporaryDirectory(prefix="nina-smtp-") as temporary:
         blobs = FolderBlobStore(folder or Path(temporary))
         done = asyncio.run(
@@ -44,6 +52,18 @@ def run_workflow(path: str, input_path: str | None, named: Sequence[str], folder
         )
     print_json(done.as_dict())
     return status_of_run(done)
+
+
+def _check_folder(folder: Path | None) -> None:
+    try:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(
+            f"{folder} cannot be a folder for files: {error.strerror}.",
+            hint="Name another one.",
+            parameter="files",
+        ) from None
 
 
 def show_progress(node: NodeRun) -> None:

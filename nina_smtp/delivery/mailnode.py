@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nina_smtp.delivery.result import Results
+from nina_smtp.delivery.result import Result, Results
 from nina_smtp.envelope import Envelope
 from nina_smtp.message import Message
 from nina_smtp.node import Task
@@ -49,6 +49,7 @@ class MailNode(Protocol):
         *,
         dry_run: bool = False,
         on_message: Callable[[int, Message], Any] | None = None,
+        on_result: Callable[[Result], Any] | None = None,
     ) -> Results:
         """Sends the mail for every input item; the results say what became of each.
 

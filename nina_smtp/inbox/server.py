@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import logging
 import signal
 import socket
 import sys
@@ -110,6 +111,9 @@ def serve(
 
 async def _serve(inbox: Inbox) -> None:
     stop = asyncio.Event()
+    # aiosmtpd logs what clients sent as it is: that is no text for a terminal.
+    logging.getLogger("mail").addHandler(logging.NullHandler())
+    logging.getLogger("mail").propagate = False
     async with inbox:
         _on_signal(stop)
         print(f"SMTP  {_in_url(inbox.host)}:{inbox.smtp_port}  (no encryption, any login)", file=sys.stderr)

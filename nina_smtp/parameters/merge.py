@@ -199,6 +199,13 @@ class Merger:
             path = self._finders[name][0]
             near = nearest_path(path.removeprefix("$."), item)
             hint = f"{path} found nothing." + (f" Did you mean $.{near}?" if near else "")
+        elif name in self._node and self._node[name] not in (None, ""):
+            return MissingParameter(
+                f"{name} is required, and what the node sets comes out empty.",
+                hint='Say what to write then: {{ path | default: "…" }}.',
+                parameter=name,
+                source="node",
+            )
         else:
             hint = f"Set it in the node, map it in extract, or let the input have a key {name}."
         return MissingParameter(f"{name} is required, and no source has it.", hint=hint, parameter=name)

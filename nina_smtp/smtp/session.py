@@ -53,6 +53,8 @@ class Session:
         self.server = server
         self.connection = Connection(server)
         self._transaction_open = False
+        self.in_doubt = False
+        """Whether a final dot was written that has no answer yet."""
 
     @classmethod
     async def open(cls, server: Server) -> Session:
@@ -269,7 +271,9 @@ class Session:
         """The last octets of the content, in one write: from here on the mail may be delivered."""
         self.connection.write_last(last)
         transaction.content_written()
+        self.in_doubt = True
         transaction.receive(await self.connection.answer(Phase.DOT, self.server.timeouts.final))
+        self.in_doubt = False
         self._transaction_open = False
 
     def _broken(self, transaction: Transaction, error: NinaError) -> Delivery:

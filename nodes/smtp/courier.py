@@ -29,6 +29,11 @@ class Courier:
         """The ``server`` object of a result; None before the first session."""
         return self._session.facts if self._session else None
 
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a mail was handed over that has no answer yet."""
+        return self._session is not None and self._session.in_doubt
+
     async def deliver(self, message: Message) -> tuple[Delivery, int]:
         """What became of the message, and how many attempts were made. Nothing is raised for the server."""
         if self._hopeless:

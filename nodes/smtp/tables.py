@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, cast
@@ -61,12 +62,31 @@ def _check(name: str, field: FieldInfo) -> Callable[[Any], Any]:
             return adapter.validate_python(value)
         except ValidationError as failure:
             problem = failure.errors(include_url=False, include_input=False)[-1]
+            place, wrong = _innermost(name, value, is_text=name in LISTS)
+            expected = (
+                "it is a text" if wrong is not value else f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+            )
             raise ParameterError(
-                f"{name} cannot be {_shown(value)}: {problem['msg'][:1].lower()}{problem['msg'][1:]}.",
-                hint=f"For example {example!r}." if example is not None else None,
+                f"{place} cannot be {_shown(wrong)}: {expected}.",
+                hint=f"For example {json.dumps(example, ensure_ascii=False)}."
+                if example is not None
+                else None,
             ) from None
 
     return check
+
+
+def _innermost(name: str, value: Any, *, is_text: bool) -> tuple[str, Any]:
+    """Where exactly a list or an object of texts holds something else, and what."""
+    inside: list[tuple[str, Any]] = []
+    if isinstance(value, list) and is_text:
+        inside = [(f"{name}[{index}]", one) for index, one in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    elif isinstance(value, dict) and name == "headers":
+        inside = [(f"{name}.{key}", one) for key, one in value.items()]  # pyright: ignore[reportUnknownVariableType]
+    for place, one in inside:
+        if not isinstance(one, str):
+            return place, one
+    return name, cast(Any, value)
 
 
 def _attachments(value: Any) -> Any:

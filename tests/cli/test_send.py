@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bed.certs import Certs
+from bed.faulty import FaultyServer
 from bed.invariants import check_no_secret, check_wire
 from bed.recorder import Recorder
 
@@ -222,3 +230,85 @@ def test_bad_usage_is_exit_status_2(cli) -> None:
     assert cli("send").status == 2
     assert cli("sned").status == 2
     assert cli().status == 2
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("lines", [False, True])
+def test_stopped_while_it_waits_for_the_verdict_it_says_what_became_of_every_mail(
+    write, tmp_path: Path, certs: Certs, number: signal.Signals, status: int, lines: bool
+) -> None:
+    write("node.json", NODE | {"options": {"onError": "continue"}})
+    write("input.json", [{"what": "One"}, {"what": "Two"}, {"what": "Three"}])
+    with FaultyServer("x_hang", tls=certs) as server:
+        data = {"encryption": "starttls", "host": "localhost", "caCertificate": certs.ca_pem.read_text()}
+        write("cred.json", credential(server.port, **data))
+        command = [sys.executable, "-m", "nina_smtp", "send", "node.json", "--credential", "cred.json"]
+        with subprocess.Popen(
+            [*command, "--input", "input.json", *(["--jsonl"] if lines else [])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PW": PASSWORD},
+        ) as sending:
+            deadline = time.monotonic() + 30
+            while not server.messages and time.monotonic() < deadline:
+                time.sleep(0.01)  # until the server has the message, and keeps silent
+            sending.send_signal(number)
+            said, told = sending.communicate(timeout=30)
+    results = [json.loads(line) for line in said.splitlines()] if lines else json.loads(said)["results"]
+    assert [result["status"] for result in results] == ["unknown", "notAttempted", "notAttempted"]
+    assert results[0]["error"]["uncertain"] is True
+    assert results[0]["accepted"] == []
+    assert "interrupted: 0 of 3 sent, 1 unknown" in told
+    assert sending.returncode == status
+
+
+def test_a_result_that_cannot_be_written_has_an_exit_status_of_its_own(write, tmp_path: Path) -> None:
+    write("node.json", NODE)
+    write("cred.json", credential(25))
+    arguments = "send node.json --credential cred.json --dry-run --input -"
+    full = f'echo \'{{"what": "x"}}\' | {sys.executable} -m nina_smtp {arguments} > /dev/full'
+    closed = f'echo \'{{"what": "x"}}\' | {sys.executable} -m nina_smtp {arguments} >&-'
+    for line in (full, closed):
+        done = subprocess.run(
+            ["sh", "-c", line],
+            cwd=tmp_path,
+            env={**os.environ, "PW": PASSWORD},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode == 74, done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_anything_is_sent(
+    cli, write, recorder: Recorder
+) -> None:
+    write("node.json", NODE)
+    write("cred.json", credential(recorder.port))
+    arguments = ("send", "node.json", "--credential", "cred.json", "--input", "-", "--eml", "node.json")
+    ran = cli(*arguments, stdin='{"what": "x"}', PW=PASSWORD)
+    assert ran.status == 2
+    assert ran.json["error"]["parameter"] == "eml"
+    assert not recorder.sessions
+
+
+def test_closed_standard_input_is_a_clear_error(write, tmp_path: Path) -> None:
+    write("node.json", NODE)
+    write("cred.json", credential(25))
+    for command in ("send node.json --credential cred.json --input -", "serve"):
+        done = subprocess.run(
+            ["sh", "-c", f"{sys.executable} -m nina_smtp {command} <&-"],
+            cwd=tmp_path,
+            env={**os.environ, "PW": PASSWORD},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "closed" in done.stderr

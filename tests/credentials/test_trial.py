@@ -168,7 +168,7 @@ def test_the_steps_come_in_order_and_no_mail_is_sent(
     assert all(step.duration_ms >= 0 for step in report.steps)
     assert "MAIL" not in server.verbs
     assert server.verbs[-1] == "QUIT"
-    assert len(report.warnings) == (encryption == "none")
+    assert report.warnings == ()  # nothing left this machine
 
 
 def test_a_redirection_holds_for_the_test_mail_too(certs: Certs) -> None:

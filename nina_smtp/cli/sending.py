@@ -1,0 +1,81 @@
+"""``nina-smtp send``: results as they come, and whatever there is of them when a person stops it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nina_smtp.api import mail_node, mail_task
+from nina_smtp.cli import files
+from nina_smtp.cli.output import explain, print_json, status_of_results
+from nina_smtp.delivery.result import Result, Results
+from nina_smtp.errors import ParameterError
+
+if TYPE_CHECKING:
+    from nina_smtp.message import Message
+
+
+def run_send(options: argparse.Namespace) -> int:
+    """Sends what the files say. Raises NinaError for what is wrong before anything is sent."""
+    node = files.read_object(options.node, "node")
+    credential = files.read_credential_file(options.credential)
+    items: Any = files.read_json(options.input, "input") if options.input else {}
+    task = mail_task(node, credential, items, key=options.idempotency_key)
+    keep = _eml_writer(options.eml) if options.eml else None
+    results = Results()
+
+    def settle(result: Result) -> None:
+        results.append(result)
+        if options.jsonl:
+            print_json(result.as_dict(), indent=None)
+
+    async def deliver() -> None:
+        current = asyncio.current_task()
+        assert current
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
+        done = await mail_node().deliver(task, dry_run=options.dry_run, on_message=keep, on_result=settle)
+        results.on_partial = done.on_partial
+
+    stopped: int | None = None
+    try:
+        asyncio.run(deliver())
+    except KeyboardInterrupt:
+        stopped = 128 + signal.SIGINT
+    except asyncio.CancelledError:
+        stopped = 128 + signal.SIGTERM
+    if not options.jsonl:
+        dicts = results.as_dicts()
+        print_json(dicts[0] if not isinstance(items, list) and len(dicts) == 1 else {"results": dicts})
+    explain(results, dry_run=options.dry_run, stopped=stopped is not None)
+    return status_of_results(results) if stopped is None else stopped
+
+
+def _eml_writer(folder: Path) -> Callable[[int, Message], None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+    def write(index: int, message: Message) -> None:
+        path = folder / f"{index}.eml"
+        try:
+            with path.open("wb") as file:
+                file.writelines(message.chunks())
+        except OSError as error:
+            raise _unwritable(path, error) from None
+
+    return write
+
+
+def _unwritable(path: Path, error: OSError) -> ParameterError:
+    return ParameterError(
+        f"{path} cannot be written: {error.strerror}.",
+        hint="Name a folder that can be written to.",
+        parameter="eml",
+    )
