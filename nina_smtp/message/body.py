@@ -61,8 +61,7 @@ def encode_text(
         return EncodedText(encoding, data)
     # A character beyond ASCII adds one to three octets in UTF-8 and four to eight more in quoted-printable:
     # that beats base64's third as long as there are few of them. Line ends that became CRLF do not count.
-    beyond = len(data) - data.count(b"\r\n") - len(text) + text.count("\r\n")
-    if beyond * 10 > len(data) and not data.isascii():
+    if (len(data) - len(text)) * 10 > len(data) and _beyond(data, text) * 10 > len(data):
         return EncodedText("base64", _base64_lines(data))
     # The line end makes it break lines with CRLF; it has to be there even in a text of one line.
     quoted = b2a_qp(data + b"\r\n", istext=True)
@@ -72,6 +71,10 @@ def encode_text(
     if b"From " in quoted:
         quoted = _LINE_FROM.sub(b"=46rom=\r\n ", quoted)
     return EncodedText("quoted-printable", quoted)
+
+
+def _beyond(data: bytes, text: str) -> int:
+    return len(data) - data.count(b"\r\n") - len(text) + text.count("\r\n")
 
 
 def _as_it_is(data: bytes, allow_8bit: bool) -> str | None:

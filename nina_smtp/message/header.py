@@ -24,6 +24,7 @@ ENCODED_LINE = 76  # RFC 2047 section 2: a line with an encoded word
 HARD_LIMIT = 998
 MAX_VALUE = 64 * 1024  # characters; servers refuse headers far smaller
 
+_FEW = 8  # mailboxes in a header that is remembered
 _FOLD = "\r\n "
 _REFUSED = re.compile(r"[\x00-\x08\n\r\x0e-\x1b\x1f\x7f\ud800-\udfff]")
 _NOT_PLAIN = re.compile(r"[^ -~]|=\?|  |^ | $")
@@ -33,7 +34,7 @@ _FIELD_NAME = re.compile(
 )  # RFC 5322 3.6.8 ftext, and short enough to leave room on its line
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
-_Q = tuple(chr(o) if o in _Q_SAFE else "_" if o == 0x20 else f"={o:02X}" for o in range(256))
+_Q = {o: "_" if o == 0x20 else f"={o:02X}" for o in range(256) if o not in _Q_SAFE}
 _QUOTABLE = r"[A-Za-z0-9!#$&+@^`{}~.,;()<>\[\]=?:/-]+"
 _PLAIN_PARAMETER = re.compile(rf"{_QUOTABLE}(?: {_QUOTABLE})*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+^_`{}~.-]+")
@@ -111,13 +112,19 @@ def addresses(name: str, mailboxes: Sequence[Mailbox], *, utf8: bool = False) ->
     Without it such a mailbox, which the server cannot be given either, is shown as an empty group named after
     it (RFC 6857 3.1.8), so that the other recipients can still read who was meant.
     """
+    if len(mailboxes) <= _FEW:  # the same few people get mail after mail
+        return _written_addresses(name, tuple(mailboxes), utf8)
+    return _written_addresses.__wrapped__(name, tuple(mailboxes), utf8)
+
+
+@lru_cache(maxsize=1024)
+def _written_addresses(name: str, mailboxes: tuple[Mailbox, ...], utf8: bool) -> str:
     start = f"{name}: "
+    ordered: Sequence[Mailbox] = mailboxes
     if not utf8 and not all(box.local_part.isascii() for box in mailboxes):
-        mailboxes = sorted(
-            mailboxes, key=lambda box: not box.local_part.isascii()
-        )  # groups last: some readers
-        # take what follows one for a part of it
-    shown = [_mailbox(box, len(start) if index == 0 else 1, utf8) for index, box in enumerate(mailboxes)]
+        # Groups come last: some readers take what follows one for a part of it.
+        ordered = sorted(mailboxes, key=lambda box: not box.local_part.isascii())
+    shown = [_mailbox(box, len(start) if index == 0 else 1, utf8) for index, box in enumerate(ordered)]
     if len(shown) == 1:
         return start + shown[0]
     limit = ENCODED_LINE if any("=?" in text for text in shown) else LINE
@@ -143,7 +150,7 @@ def encoded_words(text: str, used: int) -> list[str]:
     Cut between characters, never inside one. Q where it is the shorter form (Latin scripts), else B.
     """
     data = text.encode()
-    quoted = "".join(map(_Q.__getitem__, data))
+    quoted = data.decode("latin-1").translate(_Q)
     if len(quoted) > len(data) * 4 // 3 + 4:
         return _b_words(data, used)
     if len(quoted) <= ENCODED_LINE - used - 12:

@@ -180,9 +180,9 @@ def _mailboxes(email: Email) -> tuple[Mailbox, Boxes, Boxes, Boxes, Boxes]:
     return (
         senders[0],
         _parsed("to", email.to),
-        _parsed("cc", email.cc),
-        _parsed("bcc", email.bcc),
-        _parsed("replyTo", email.reply_to),
+        _parsed("cc", email.cc) if email.cc else (),
+        _parsed("bcc", email.bcc) if email.bcc else (),
+        _parsed("replyTo", email.reply_to) if email.reply_to else (),
     )
 
 

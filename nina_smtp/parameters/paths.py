@@ -17,16 +17,14 @@ _NAME = re.compile(r"[A-Za-z_][\w-]*")
 
 def walk(value: Any, steps: Sequence[Step]) -> Any:
     """What is at the end of ``steps``, or MISSING. Names step into objects, numbers into lists."""
-    for step in steps:
-        if isinstance(step, str):
-            if not isinstance(value, Mapping) or step not in value:
+    try:
+        for step in steps:
+            if type(value) is str:  # a character of a text is not an entry of a list
                 return MISSING
-            value = value[step]  # pyright: ignore[reportUnknownVariableType]
-        elif isinstance(value, Sequence) and not isinstance(value, str) and -len(value) <= step < len(value):  # pyright: ignore[reportUnknownArgumentType]
-            value = value[step]  # pyright: ignore[reportUnknownVariableType]
-        else:
-            return MISSING
-    return value  # pyright: ignore[reportUnknownVariableType]
+            value = value[step]
+    except (KeyError, IndexError, TypeError):
+        return MISSING
+    return value
 
 
 def joined(steps: Sequence[Step]) -> str:
