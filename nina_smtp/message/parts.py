@@ -34,7 +34,7 @@ from nina_smtp.message.attachment import (
 from nina_smtp.message.body import BOUNDARY_PREFIX, encode_text
 from nina_smtp.message.plaintext import text_from_html
 
-MAX_HTML_FOR_TEXT = 500_000  # characters; a larger HTML body gets no plain-text alternative of our making
+MAX_HTML_FOR_TEXT = 250_000  # characters; a larger HTML body gets no plain-text alternative of our making
 
 Piece = bytes | Content
 T = TypeVar("T")

@@ -131,7 +131,7 @@ def test_a_lost_final_reply_leaves_one_copy_and_a_doubt(postfix: MailHost) -> No
     faults = {"mute_after": rb"\r\n\.\r\n"}
     (run,) = through(postfix, "mute", [None], faults=faults, timeouts=HASTY | {"command": 5, "data": 5})
     assert run.result.status == "unknown"
-    assert run.result.accepted == ("bob@mail.test",)
+    assert run.result.accepted == ()
     assert run.result.error
     assert run.result.error.uncertain
     postfix.imap_fetch("bob@mail.test", message_id("mute", None))
