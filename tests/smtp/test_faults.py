@@ -20,7 +20,7 @@ from nina_smtp.smtp.session import Delivery, Session
 
 PASSWORD = "S3CRET-pässword"
 USER = "alice"
-SHORT = Timeouts(connect=2, greeting=0.4, command=0.4, data=0.4, final=0.4, quit=0.2, total=2)
+SHORT = Timeouts(connect=2, greeting=1, command=1, data=1, final=1, quit=0.2, total=2.5)
 
 SENT = "sent"
 PARTIAL = "partial"
@@ -131,7 +131,7 @@ def test_what_comes_of_a_fault(fault: str, certs: Certs) -> None:
     if fault == "t_tls11" and not tls11_possible():
         pytest.skip("this OpenSSL cannot serve TLS 1.1, so there is no such server to be refused")
     expected = OUTCOMES[fault]
-    with FaultyServer(fault, tls=certs, patience=3) as faulty:
+    with FaultyServer(fault, tls=certs, patience=6) as faulty:
         mechanism = Plain if fault == "a_plain334" else Login
         server = Server(
             host="localhost",

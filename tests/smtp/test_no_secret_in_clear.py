@@ -31,7 +31,7 @@ def credential(server: Recorder, certs: Certs, method: str, **data: Any) -> dict
         "password": PASSWORD,
         "authMethod": method,
         "caCertificate": certs.ca_pem.read_text(),
-        "timeouts": {"connect": 2, "greeting": 0.5, "command": 0.5, "total": 3, "quit": 0.2},
+        "timeouts": {"connect": 2, "greeting": 1, "command": 1, "total": 3, "quit": 0.2},
         **data,
     }
 

@@ -20,7 +20,7 @@ from nina_smtp.smtp.server import Encryption, Server, Timeouts
 from nina_smtp.smtp.session import Delivery, Session
 
 T = TypeVar("T")
-SHORT = Timeouts(connect=2, greeting=1, command=0.4, data=0.4, final=0.4, quit=0.2, total=5)
+SHORT = Timeouts(connect=2, greeting=1, command=1, data=1, final=1, quit=0.2, total=5)
 ENVELOPE = Envelope("a@mail.test", ("b@mail.test",))
 MAIL = b"Subject: s\r\n\r\nb\r\n"
 

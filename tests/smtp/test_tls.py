@@ -18,7 +18,7 @@ from nina_smtp.smtp.server import Encryption, Server, Timeouts, Trust
 from nina_smtp.smtp.session import Session
 from nina_smtp.smtp.tls import client_context
 
-SHORT = Timeouts(connect=2, greeting=0.3, command=0.3, data=0.3, final=0.3, quit=0.2, total=5)
+SHORT = Timeouts(connect=2, greeting=1, command=1, data=1, final=1, quit=0.2, total=5)
 
 
 def at(port: int, host: str = "localhost", **wishes: Any) -> Server:
