@@ -7,6 +7,11 @@ from bed import mailservers
 from bed.certs import Certs, make_certs
 from bed.mailservers import Mailboxes, MailHost
 from bed.tokens import TokenServer
+from hypothesis import settings
+
+# A busy machine is no fault of the code: no example has a time limit.
+settings.register_profile("nina", deadline=None)
+settings.load_profile("nina")
 
 SERVERS = {"dovecot", "postfix", "exim", "mail_host"}
 
