@@ -271,7 +271,7 @@ class Session:
         """The last octets of the content, in one write: from here on the mail may be delivered."""
         self.connection.write_last(last)
         transaction.content_written()
-        self.in_doubt = True
+        self.in_doubt = transaction.error is None  # an empty content, behind a refusal, is nobody's mail
         transaction.receive(await self.connection.answer(Phase.DOT, self.server.timeouts.final))
         self.in_doubt = False
         self._transaction_open = False
@@ -279,6 +279,7 @@ class Session:
     def _broken(self, transaction: Transaction, error: NinaError) -> Delivery:
         """The connection failed in the middle of ``transaction``."""
         self.connection.abort()
+        self.in_doubt = False  # from here on the Delivery says it
         refused = tuple(transaction.refused)
         if transaction.stage is Stage.VERDICT and transaction.error is None:
             return Delivery(tuple(transaction.accepted), refused, None, uncertain(error.message, error.reply))
