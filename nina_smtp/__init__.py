@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nina_smtp.api import build as build
     from nina_smtp.api import send as send
     from nina_smtp.api import send_async as send_async
+    from nina_smtp.delivery.pool import Pool as Pool
     from nina_smtp.delivery.result import Result as Result
     from nina_smtp.delivery.result import Results as Results
     from nina_smtp.errors import NinaError as NinaError
@@ -25,13 +26,14 @@ _HOMES = {
     "build": "nina_smtp.api",
     "send": "nina_smtp.api",
     "send_async": "nina_smtp.api",
+    "Pool": "nina_smtp.delivery.pool",
     "Result": "nina_smtp.delivery.result",
     "Results": "nina_smtp.delivery.result",
     "NinaError": "nina_smtp.errors",
     "Message": "nina_smtp.message",
 }
 
-__all__ = ["Message", "NinaError", "Result", "Results", "build", "send", "send_async"]
+__all__ = ["Message", "NinaError", "Pool", "Result", "Results", "build", "send", "send_async"]
 
 
 def __getattr__(name: str) -> Any:

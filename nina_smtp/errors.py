@@ -202,6 +202,14 @@ class InternalError(NinaError):
     type = "internalError"
 
 
+def internal(error: Exception) -> InternalError:
+    """An error that is none of ours, by its kind alone: its text may hold a secret."""
+    return InternalError(
+        f"The mail stopped on an unexpected {type(error).__name__}.",
+        hint="If it has stored files, see whether they can be read; else this is a fault of the program.",
+    )
+
+
 class CredentialError(NinaError):
     """The credential, the host or the way to it."""
 

@@ -7,14 +7,12 @@ nobody logs in, so that the failed step can show what a person would have to pin
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from time import monotonic
 from typing import Any
 
 from nina_smtp.credential import Report, Step
 from nina_smtp.delivery.account import Account
-from nina_smtp.delivery.attempt import attempt
-from nina_smtp.envelope import Envelope
+from nina_smtp.delivery.outgoing import send_over
 from nina_smtp.errors import CertificateRejected, NinaError
 from nina_smtp.message import Email, compose
 from nina_smtp.smtp.doctor import presented
@@ -127,10 +125,7 @@ class _Trial:
                 text="This mail shows that the credential works.\n",
             )
         )
-        if redirect := self.account.policy.redirect_all_to:
-            message = replace(message, envelope=Envelope(message.envelope.sender, (redirect.address,)))
-        self.account.policy.check(message.envelope.recipients)
-        delivery = await attempt(self.session, message)
+        delivery = await send_over(self.session, self.account.policy.enforced(message))
         if delivery.error:
             raise delivery.error
         return {"to": list(delivery.accepted), "reply": str(delivery.reply), "messageId": message.message_id}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from nina_smtp.envelope import Envelope
 from nina_smtp.errors import RecipientNotAllowed
+from nina_smtp.message import Message
 from nina_smtp.message.mailbox import Mailbox
 from nina_smtp.secret import Secret
 from nina_smtp.smtp.server import Server
@@ -23,6 +25,23 @@ class RecipientPolicy:
     redirect_all_to: Mailbox | None = None
     max_recipients: int | None = None
 
+    def enforced(self, message: Message) -> Message:
+        """The message as the policy lets it out. Raises RecipientNotAllowed."""
+        redirect = self.redirect_all_to
+        recipients = message.envelope.recipients
+        if redirect and recipients != (redirect.address,):
+            meant = ", ".join(recipients)[:300]
+            message = replace(
+                message,
+                envelope=Envelope(message.envelope.sender, (redirect.address,)),
+                warnings=(
+                    *message.warnings,
+                    f"Redirected to {redirect.address} by the credential; meant for {meant}.",
+                ),
+            )
+        self.check(message.envelope.recipients)
+        return message
+
     def check(self, recipients: tuple[str, ...]) -> None:
         """Raises RecipientNotAllowed for the first recipient that is kept out, or for too many."""
         if self.max_recipients is not None and len(recipients) > self.max_recipients:
@@ -31,6 +50,8 @@ class RecipientPolicy:
                 hint="Split the list, or have the credential's owner raise maxRecipients.",
                 parameter="to",
             )
+        if self.allow is None and not self.deny:
+            return
         for recipient in recipients:
             domain = recipient.rpartition("@")[2]
             if _within(domain, self.deny) or (self.allow is not None and not _within(domain, self.allow)):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from nina_smtp.delivery.result import Result, Results
 from nina_smtp.envelope import Envelope
 from nina_smtp.message import Message
 from nina_smtp.node import Task
 from nina_smtp.parameters.merge import Source
+
+OnMessage = Callable[[int, Message], object]
+OnResult = Callable[[Result], object]
+OnProgress = Callable[[int, int, int], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +52,14 @@ class MailNode(Protocol):
         task: Task,
         *,
         dry_run: bool = False,
-        on_message: Callable[[int, Message], Any] | None = None,
-        on_result: Callable[[Result], Any] | None = None,
+        on_message: OnMessage | None = None,
+        on_result: OnResult | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Results:
         """Sends the mail for every input item; the results say what became of each.
 
         With ``dry_run`` nothing is connected to. ``on_message`` gets every finished message before it is
-        sent.
+        sent, with the number of its item; ``on_result`` every result, in the order of the items;
+        ``on_progress`` an item's number, the octets of its mail that were written, and those there are.
         """
         ...

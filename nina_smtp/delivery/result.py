@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from nina_smtp.envelope import Envelope
-from nina_smtp.errors import NinaError
+from nina_smtp.errors import NinaError, SomeRecipientsRefused
 from nina_smtp.parameters.merge import Source
-from nina_smtp.smtp.transaction import Refusal
+from nina_smtp.smtp.mail import Delivery, Refusal
 
 
 class Status(StrEnum):
@@ -36,7 +36,7 @@ class Result:
     """One mail, for the input item ``item``."""
 
     status: Status
-    item: int
+    item: int = 0
     message_id: str | None = None
     envelope: Envelope | None = None
     accepted: tuple[str, ...] = ()
@@ -83,6 +83,26 @@ class Result:
         if self.error:
             shape["error"] = self.error.as_dict()
         return shape
+
+
+def status_of(delivery: Delivery) -> Status:
+    """How the mail ended, of which ``delivery`` is what became."""
+    if delivery.error:
+        return Status.UNKNOWN if delivery.error.uncertain else Status.FAILED
+    return Status.PARTIAL if delivery.refused else Status.SENT
+
+
+def error_of(delivery: Delivery) -> NinaError | None:
+    """The error of a result: that of the delivery, or that some recipients were refused."""
+    if delivery.error or not delivery.refused:
+        return delivery.error
+    first, total = delivery.refused[0], len(delivery.refused) + len(delivery.accepted)
+    return SomeRecipientsRefused(
+        f"{len(delivery.refused)} of {total} recipients were refused, {first.address} first.",
+        hint="The others have the mail: correct these addresses, and send it to them alone.",
+        phase="rcpt",
+        reply=first.reply,
+    )
 
 
 def refusal_as_dict(refusal: Refusal) -> dict[str, Any]:

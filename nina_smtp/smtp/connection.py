@@ -169,46 +169,65 @@ class Connection:
         self.check(commands[0].phase)
         self._connected().write(self.protocol.send(*commands))
 
-    async def write_content(self, octets: bytes, deadline: float) -> None:
-        """Writes a piece of content, and waits while the server does not take it."""
-        self.check(Phase.BODY)
+    def write(self, octets: bytes) -> None:
+        """Writes octets that the protocol knows of. Raises what has ended the connection."""
+        self.check(self.protocol.phase or Phase.BODY)
+        self._connected().write(octets)
+
+    async def taken(self, deadline: float) -> None:
+        """Waits while the server does not take what was written. Raises ReplyTimeout, ConnectionLost."""
         wire = self._connected()
-        wire.write(octets)
         try:
-            async with asyncio.timeout_at(deadline):
-                await wire.drained()
+            while wire.paused and not wire.failure:
+                await wire.wait(deadline)
         except TimeoutError:
             raise ReplyTimeout("The server stopped taking the message.", phase=Phase.BODY.value) from None
         self.check(Phase.BODY)
 
-    def write_last(self, octets: bytes) -> None:
-        """Writes the octets that end with the final dot."""
-        self.check(Phase.BODY)
-        self.protocol.content_written()
-        self._connected().write(octets)
-
     async def answer(self, phase: Phase, seconds: float) -> Answer:
         """The next answer. Raises ReplyTimeout, ConnectionLost, or the breach of protocol that was found."""
+        until = self.within(seconds)
+        while not (answers := await self.answers(phase, seconds, until)):
+            pass
+        return answers[0]
+
+    async def answers(self, phase: Phase, seconds: float, until: float) -> list[Answer]:
+        """The answers that are here, or come next; none when ``wake`` was called. Raises as ``answer``.
+
+        ``until`` is a moment on the loop's clock, ``seconds`` what it was reckoned from.
+        """
         wire = self._connected()
         try:
-            async with asyncio.timeout_at(self.within(seconds)):
-                return await wire.answer()
+            if not wire.has_spoken and not wire.failure:
+                await wire.wait(until)
         except TimeoutError:
             raise silent(phase, seconds, encrypted=bool(self.tls)) from None
-        except NinaError as error:
-            error.phase = error.phase or phase.value
-            raise
-        except (OSError, EOFError) as error:
-            raise lost(_reason(error), phase) from None
+        if not wire.has_spoken:
+            self.check(phase)
+        return wire.take()
+
+    async def idle(self, until: float) -> bool:
+        """Whether ``wake`` was called before ``until``, and before the server ended the connection."""
+        wire = self._connected()
+        try:
+            await wire.wait(until)
+        except TimeoutError:
+            return False
+        return self.usable
+
+    def wake(self) -> None:
+        """Ends ``answers`` or ``idle``: there is something else to do."""
+        self._connected().wake()
 
     def check(self, phase: Phase) -> None:
         """Raises what has ended the connection, if anything has."""
         failure = self._connected().failure
+        if failure is None:
+            return
         if isinstance(failure, NinaError):
             failure.phase = failure.phase or phase.value
             raise failure
-        if failure:
-            raise lost(_reason(failure), phase)
+        raise lost(_reason(failure), phase)
 
     # Closing.
 

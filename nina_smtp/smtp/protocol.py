@@ -11,8 +11,9 @@ The rules:
    with an internationalised address, MAIL and RCPT as much longer as their extensions allow.
 5. After the 220 to STARTTLS nothing may be left of the clear text: what was injected there would be taken for
    an answer inside TLS (CVE-2011-0411). Whatever EHLO said before is forgotten.
-6. Message content is no command: it goes out after a 354, and its reply is that of the final dot. It is the
-   first of a group: the next message's MAIL, RCPT and DATA may be written behind the dot (RFC 2920 3.1).
+6. Message content is no command: its one reply is that to its last octet. It is the first of a group: the
+   next message's MAIL, RCPT and DATA may be written behind it (RFC 2920 3.1). Behind DATA it waits for all
+   replies; as a chunk, behind BDAT (RFC 3030), it may be written while others wait, by rule 3.
 
 States::
 
@@ -94,11 +95,11 @@ class Protocol:
             self._waiting.append(command)
         return b"".join(command.line + b"\r\n" for command in commands)
 
-    def content_written(self) -> None:
-        """The final dot goes out now: one more reply is to come."""
-        if self._waiting or self.violation:
+    def content_written(self, *, chunked: bool = False) -> None:
+        """The last octet of a message goes out now: one more reply is to come."""
+        if self.violation or (self._waiting and not (chunked and self._may_follow)):
             raise ValueError("content is only written when no reply is outstanding")
-        self._waiting.append(Command(b".", Phase.DOT))
+        self._waiting.append(_CONTENT)
 
     def receive(self, data: bytes | bytearray | memoryview) -> list[Answer]:
         """The answers complete with ``data``. If a rule is broken, ``violation`` says how; all is over.
@@ -146,5 +147,13 @@ class Protocol:
         limit = MAX_AUTH_LINE if command.phase is Phase.AUTH else MAX_COMMAND
         if b"\r" in line or b"\n" in line or b"\0" in line or len(line) > limit:
             raise ValueError("a command is one line, without NUL, and not too long")
-        if self._waiting and ("PIPELINING" not in self.capabilities or self._waiting[-1].ends_group):
+        if self._waiting and not self._may_follow:
             raise ValueError("this command has to wait for the reply to the one before")
+
+    @property
+    def _may_follow(self) -> bool:
+        """Rule 3."""
+        return "PIPELINING" in self.capabilities.keywords and not self._waiting[-1].ends_group
+
+
+_CONTENT = Command(b".", Phase.DOT)

@@ -17,6 +17,7 @@ from nina_smtp.secret import MASK
 MAX_LINE = 2048
 MAX_REPLY = 64 * 1024
 MAX_SHOWN = 500
+MAX_KNOWN = 64
 
 _HINT = "Check that host and port are those of a mail server."
 
@@ -68,6 +69,7 @@ class ReplyParser:
         self._code = 0
         self._lines: list[bytes] = []
         self._size = 0
+        self._known: dict[bytes, Reply] = {}  # a server says the same few things to every mail
 
     @property
     def idle(self) -> bool:
@@ -91,6 +93,8 @@ class ReplyParser:
             del self._buffer[:start]
 
     def _line(self, line: bytes) -> Reply | None:
+        if not self._lines and (known := self._known.get(line)):
+            return known
         found = _LINE.fullmatch(line)
         if not found:
             raise ProtocolViolation(
@@ -114,6 +118,8 @@ class ReplyParser:
         if found[2] == b"-":
             return None
         reply = Reply(code, tuple(escaped(line) for line in self._redacted()))
+        if len(self._lines) == 1 and len(self._known) < MAX_KNOWN:
+            self._known[line] = reply
         self._lines, self._size = [], 0
         return reply
 

@@ -6,44 +6,26 @@ It is opened step by step, so that a credential test can show each: resolve, con
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import (
     AuthFailed,
-    MessageRefused,
     NinaError,
     ProtocolViolation,
     ServerRefused,
 )
 from nina_smtp.smtp.capabilities import Capabilities
+from nina_smtp.smtp.carrier import Carrier
 from nina_smtp.smtp.connection import Connection
-from nina_smtp.smtp.failures import in_clear_text, not_offered, refusal, tls_required, too_large, uncertain
+from nina_smtp.smtp.failures import in_clear_text, lost, not_offered, refusal, tls_required
+from nina_smtp.smtp.mail import Delivery, Mail, Shipment
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Command
 from nina_smtp.smtp.replies import Reply
 from nina_smtp.smtp.server import Encryption, Server, is_loopback, own_name
-from nina_smtp.smtp.transaction import Refusal, Stage, Transaction
-from nina_smtp.smtp.wire import DotStuffer
-
-_WRITE = 128 * 1024  # octets of content handed to the transport at a time
-_MINIMUM_RATE = 500  # octets a second: what a server has to take of the content, as Postfix has it
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of one mail. ``error`` is None if the server took it, for whoever is in ``accepted``.
-
-    ``accepted`` is empty unless the server took the message, or may have (``error.uncertain``).
-    """
-
-    accepted: tuple[str, ...]
-    refused: tuple[Refusal, ...]
-    reply: Reply | None
-    error: NinaError | None = None
+from nina_smtp.smtp.transaction import Transaction
 
 
 class Session:
@@ -52,9 +34,8 @@ class Session:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.connection = Connection(server)
-        self._transaction_open = False
-        self.in_doubt = False
-        """Whether a final dot was written that has no answer yet."""
+        self.transaction_open = False
+        """Whether the server may have a transaction open, so that the next one has to begin with RSET."""
 
     @classmethod
     async def open(cls, server: Server) -> Session:
@@ -167,123 +148,75 @@ class Session:
 
     # Sending.
 
-    async def send(
-        self,
-        envelope: Envelope,
-        content: Iterable[bytes],
-        *,
-        size: int,
-        eight_bit: bool = False,
-        smtputf8: bool = False,
-    ) -> Delivery:
-        """Sends one mail. Never raises for what the server or the network does: the Delivery says it.
+    async def send(self, mail: Mail) -> Delivery:
+        """Sends one mail. Nothing is raised for what the server or the network does: the Delivery says it."""
+        shipment = _Single(mail)
+        await self.carry(shipment)
+        return shipment.delivery
 
-        ``content`` has CRLF line ends and is read while it is sent; ``size`` is its octets.
-        """
-        limit = self.capabilities.size
-        if limit is not None and size > limit:
-            return Delivery((), (), None, too_large(size, limit))
-        transaction = Transaction(
-            envelope, self.capabilities, size=size, eight_bit=eight_bit, smtputf8=smtputf8
-        )
-        try:
-            await self.reset()
-            await self._envelope(transaction)
-            if transaction.stage is Stage.CONTENT:
-                await self._content(transaction, content, size)
-            elif transaction.stage is Stage.EMPTY_CONTENT:
-                await self._final_dot(transaction, b".\r\n")
-        except NinaError as error:
-            return self._broken(transaction, error)
-        except BaseException:  # cancelled, or the content could not be read: half a message is on its way
-            self.connection.abort()
-            raise
-        if transaction.ends_session:
-            self.connection.abort()
-        refused = tuple(transaction.refused)
-        if transaction.error and not transaction.error.uncertain:
-            return Delivery((), refused, None, transaction.error)
-        return Delivery(tuple(transaction.accepted), refused, transaction.reply, transaction.error)
+    async def carry(self, *shipments: Shipment) -> None:
+        """Sends mails, each of which is settled when this returns."""
+        waiting = iter(shipments)
+        await Carrier(self).run(lambda: next(waiting, None))
+        for shipment in waiting:
+            try:
+                self.connection.check(Phase.MAIL)
+                raise lost("the session is over", Phase.MAIL)
+            except NinaError as error:
+                shipment.settled(Delivery(error=error, attempts=0))
 
     async def probe(self, envelope: Envelope) -> Delivery:
         """MAIL and RCPT, then RSET: who would be accepted, and is in ``accepted`` here. Nothing is sent."""
-        transaction = Transaction(envelope, Capabilities(), size=0)
+        transaction = Transaction(envelope, Capabilities(), size=0, reset=self.transaction_open)
+        self.connection.begin_attempt()
+        self.transaction_open = True
         try:
-            await self.reset()
-            self._transaction_open = True
-            for command in iter(lambda: next(iter(transaction.next_group()), None), None):
-                if command.phase is Phase.DATA:
+            while group := transaction.next_group():
+                if group[0].phase is Phase.DATA:
                     break
-                self.connection.write_commands(command)
-                transaction.receive(await self.connection.answer(command.phase, self.server.timeouts.command))
-            await self.reset()
+                self.connection.write_commands(*group)
+                transaction.receive(
+                    await self.connection.answer(group[0].phase, self.server.timeouts.command)
+                )
+            await self._reset()
         except NinaError as error:
-            return self._broken(transaction, error)
+            self.connection.abort()
+            return Delivery(refused=tuple(transaction.refused), error=transaction.error or error)
         except BaseException:
             self.connection.abort()
             raise
         return Delivery(tuple(transaction.accepted), tuple(transaction.refused), None, transaction.error)
 
-    async def reset(self) -> None:
-        """Begins a new attempt, and ends the transaction that the server may still have open."""
-        self.connection.begin_attempt()
-        if self._transaction_open:
-            reply = await self.connection.exchange(b"RSET", Phase.RSET)
-            if not reply.is_positive:
-                raise refusal(ServerRefused, "The server refused RSET", Phase.RSET, reply)
-            self._transaction_open = False
+    async def _reset(self) -> None:
+        reply = await self.connection.exchange(b"RSET", Phase.RSET)
+        if not reply.is_positive:
+            raise refusal(ServerRefused, "The server refused RSET", Phase.RSET, reply)
+        self.transaction_open = False
 
     async def quit(self) -> None:
         """QUIT, if the server cares to answer within its two seconds, and the end of the connection."""
-        if self.usable:
-            self.connection.begin_attempt()
-            with suppress(NinaError):  # it has taken what it has taken
-                await self.connection.command(
-                    Command(b"QUIT", Phase.QUIT, ends_group=True), self.server.timeouts.quit
-                )
-        self.connection.abort()
+        try:
+            if self.usable:
+                self.connection.begin_attempt()
+                with suppress(NinaError):  # it has taken what it has taken
+                    await self.connection.command(
+                        Command(b"QUIT", Phase.QUIT, ends_group=True), self.server.timeouts.quit
+                    )
+        finally:
+            self.connection.abort()
         await self.connection.closed()
 
-    async def _envelope(self, transaction: Transaction) -> None:
-        self._transaction_open = True
-        while group := transaction.next_group():
-            self.connection.write_commands(*group)
-            for command in group:
-                data = command.phase is Phase.DATA
-                seconds = self.server.timeouts.data if data else self.server.timeouts.command
-                transaction.receive(await self.connection.answer(command.phase, seconds))
 
-    async def _content(self, transaction: Transaction, content: Iterable[bytes], size: int) -> None:
-        stuffer = DotStuffer()
-        waiting: list[bytes] = []
-        length = 0
-        deadline = self.connection.within(self.server.timeouts.data + size / _MINIMUM_RATE)
-        for chunk in content:
-            waiting.append(stuffer.feed(chunk))
-            length += len(chunk)
-            if length >= _WRITE:
-                await self.connection.write_content(b"".join(waiting), deadline)
-                waiting, length = [], 0
-        waiting.append(stuffer.end())
-        await self._final_dot(transaction, b"".join(waiting))
+class _Single(Shipment):
+    """A mail that is there already."""
 
-    async def _final_dot(self, transaction: Transaction, last: bytes) -> None:
-        """The last octets of the content, in one write: from here on the mail may be delivered."""
-        self.connection.write_last(last)
-        transaction.content_written()
-        self.in_doubt = transaction.error is None  # an empty content, behind a refusal, is nobody's mail
-        transaction.receive(await self.connection.answer(Phase.DOT, self.server.timeouts.final))
-        self.in_doubt = False
-        self._transaction_open = False
+    delivery: Delivery
 
-    def _broken(self, transaction: Transaction, error: NinaError) -> Delivery:
-        """The connection failed in the middle of ``transaction``."""
-        self.connection.abort()
-        self.in_doubt = False  # from here on the Delivery says it
-        refused = tuple(transaction.refused)
-        if transaction.stage is Stage.VERDICT and transaction.error is None:
-            return Delivery(tuple(transaction.accepted), refused, None, uncertain(error.message, error.reply))
-        if error.phase == Phase.BODY.value and error.reply and 400 <= error.reply.code < 600:
-            # It refused the message before it had all of it, which is rude but clear.
-            error = refusal(MessageRefused, "The server refused the message", Phase.BODY, error.reply)
-        return Delivery((), refused, None, transaction.error or error)
+    def __init__(self, mail: Mail) -> None:
+        self._mail = mail
+
+    def prepare(self, capabilities: Capabilities) -> Mail:
+        return self._mail
+
+    def settled(self, delivery: Delivery) -> None:
+        self.delivery = delivery

@@ -5,14 +5,19 @@
 2. A recipient is accepted by any 2yz. Every reply is kept, recipient by recipient.
 3. DATA is agreed to by 354 only. If it comes although nobody was accepted, which pipelining makes possible,
    the content is a lone dot, and the mail is not sent whatever the server says then (RFC 2920 3.1).
-4. The mail is the server's when the reply to the final dot is 2yz, and is not when that is 4yz or 5yz. Until
-   one of these has been read, nobody can tell.
+4. With CHUNKING (RFC 3030) nothing has to be agreed to: the content follows when somebody is accepted, as one
+   chunk that is the last. ``together``, with PIPELINING, it goes out with the envelope, and is nobody's if
+   the replies say that nobody was accepted.
+5. The mail is the server's when the reply to its last octet is 2yz, and is not when that is 4yz or 5yz. Until
+   one of these has been read, nobody can tell, unless everybody was refused before, or the server said that
+   it closes the session.
+6. A server keeps a transaction open that ended before its content, and some do behind a refused chunk: the
+   next one then begins with RSET (``reset``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from nina_smtp.envelope import Envelope
@@ -24,9 +29,11 @@ from nina_smtp.errors import (
     ProtocolViolation,
     RecipientsRefused,
     SenderRefused,
+    ServerRefused,
 )
 from nina_smtp.smtp.capabilities import Capabilities
 from nina_smtp.smtp.failures import refusal, uncertain
+from nina_smtp.smtp.mail import Refusal
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer, Command
 from nina_smtp.smtp.replies import Reply
@@ -42,12 +49,9 @@ class Stage(Enum):
     OVER = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A recipient that was refused, and how."""
-
-    address: str
-    reply: Reply
+_CLOSING = frozenset({421, 521})  # RFC 5321 3.8, RFC 7504 3
+_RSET = Command(b"RSET", Phase.RSET)
+_DATA = Command(b"DATA", Phase.DATA, ends_group=True)
 
 
 class Transaction:
@@ -61,6 +65,8 @@ class Transaction:
         size: int,
         eight_bit: bool = False,
         smtputf8: bool = False,
+        reset: bool = False,
+        together: bool = False,
     ) -> None:
         self.envelope = envelope
         self.stage = Stage.ENVELOPE
@@ -68,86 +74,111 @@ class Transaction:
         self.refused: list[Refusal] = []
         self.error: NinaError | None = None
         self.reply: Reply | None = None
-        self._pipelined = "PIPELINING" in capabilities
-        self._mail = _mail(envelope.sender, capabilities, size, eight_bit, smtputf8)
-        self._replies = 0
-        self._written = 0
+        self.chunked = "CHUNKING" in capabilities.keywords
+        self.together = together
+        self.content_out = False
+        """Whether the last octet of the content was written."""
+        self.taken = False
+        """Whether the server said that it has the content."""
+        self.closing: Reply | None = None
+        """What the server said at a recipient that ends the session: it will not read the content."""
+        self._pipelined = "PIPELINING" in capabilities.keywords
+        self._commands = [_mail(envelope.sender, capabilities, size, eight_bit, smtputf8)]
+        self._commands += [
+            Command(b"RCPT TO:<" + recipient.encode() + b">", Phase.RCPT) for recipient in envelope.recipients
+        ]
+        if reset:
+            self._commands.insert(0, _RSET)
+        if not self.chunked:
+            self._commands.append(_DATA)
+        self._written = self._replies = self._named = 0
         self._mail_refused = False
 
     @property
     def ends_session(self) -> bool:
         """Whether the server said what ends the session: that it closes, or what makes no sense."""
-        error = self.error
-        return isinstance(error, (ProtocolViolation, DeliveryUncertain)) or (
-            error is not None and error.code == 421
-        )
+        return isinstance(self.error, (ProtocolViolation, DeliveryUncertain, ServerRefused))
 
     @property
-    def _commands(self) -> int:
-        return len(self.envelope.recipients) + 2
+    def leaves_open(self) -> bool:
+        """Whether the server may still have the transaction open, once it is over."""
+        return not self.taken and (self.chunked or not self.content_out)
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the mail may be delivered or not, as far as it has been told."""
+        return not (self.closing or self.error) and self.content_out and self.stage is not Stage.OVER
 
     def next_group(self) -> Sequence[Command]:
         """The commands that may be written now; none while replies are outstanding, or after the last."""
         if self.stage is not Stage.ENVELOPE or self._replies < self._written:
             return ()
-        end = self._commands if self._pipelined else self._written + 1
-        group = [self._command(index) for index in range(self._written, end)]
+        end = len(self._commands) if self._pipelined else self._written + 1
+        group = self._commands[self._written : end]
         self._written = end
         return group
 
+    def content_written(self) -> None:
+        """The last octet of the content is on its way."""
+        self.content_out = True
+        if not self.together:
+            self.stage = Stage.VERDICT
+
     def receive(self, answer: Answer) -> None:
         """Takes the reply to the oldest command that has none; ``error`` says that nothing will be sent."""
-        reply = answer.reply
-        index = self._replies
         self._replies += 1
-        if answer.phase is Phase.DOT:
-            self._verdict(reply)
-        elif index == 0:
-            self._mail_reply(reply)
-        elif index < self._commands - 1:
-            self._rcpt_reply(index - 1, reply)
-        else:
-            self._data_reply(reply)
+        reply = answer.reply
+        match answer.phase:
+            case Phase.RCPT:
+                self._rcpt_reply(reply)
+            case Phase.MAIL:
+                self._mail_reply(reply)
+            case Phase.DATA:
+                self._data_reply(reply)
+            case Phase.DOT:
+                self._verdict(reply)
+            case _:
+                self._rset_reply(reply)
 
-    def content_written(self) -> None:
-        """The final dot is on its way."""
-        self.stage = Stage.VERDICT
-
-    def _command(self, index: int) -> Command:
-        if index == 0:
-            return self._mail
-        if index == self._commands - 1:
-            return Command(b"DATA", Phase.DATA, ends_group=True)
-        return Command(b"RCPT TO:<" + self.envelope.recipients[index - 1].encode() + b">", Phase.RCPT)
+    def _rset_reply(self, reply: Reply) -> None:
+        if not reply.is_positive:
+            self._fail(refusal(ServerRefused, "The server refused RSET", Phase.RSET, reply))
+            self._end_early()
 
     def _mail_reply(self, reply: Reply) -> None:
         if not reply.is_positive:
             self._mail_refused = True
-            if (
-                reply.code == 552
-            ):  # the answer to SIZE=, which has nothing to do with the sender (RFC 1870 6.1)
+            if reply.code == 552:  # about SIZE=, which has nothing to do with the sender (RFC 1870 6.1)
                 self._fail(refusal(MessageTooLarge, "The server refused the size", Phase.MAIL, reply))
             else:
                 self._fail(refusal(SenderRefused, "The server refused the sender", Phase.MAIL, reply))
             self._end_early()
 
-    def _rcpt_reply(self, index: int, reply: Reply) -> None:
-        address = self.envelope.recipients[index]
+    def _rcpt_reply(self, reply: Reply) -> None:
+        address = self.envelope.recipients[self._named]
+        self._named += 1
         if self._mail_refused:
-            return  # the reply only says that there is no sender
-        if reply.is_positive:
+            pass  # the reply only says that there is no sender
+        elif reply.is_positive:
             self.accepted.append(address)
         else:
             self.refused.append(Refusal(address, reply))
-        if index == len(self.envelope.recipients) - 1 and not self.accepted:
+            if reply.code in _CLOSING:
+                self.closing = reply
+        if self._named == len(self.envelope.recipients):
+            self._everybody_named()
+
+    def _everybody_named(self) -> None:
+        if not self.accepted and not self._mail_refused:
             self._fail(self._nobody())
+        if self.error:
             self._end_early()
+        elif self.chunked and not self.together:
+            self.stage = Stage.CONTENT
 
     def _nobody(self) -> NinaError:
         first = self.refused[0].reply
-        worst = next(
-            (r.reply for r in self.refused if r.reply.is_transient), first
-        )  # one that may work decides
+        worst = next((r.reply for r in self.refused if r.reply.is_transient), first)  # may work: decides
         count = "the recipient" if len(self.refused) == 1 else f"all {len(self.refused)} recipients"
         return refusal(RecipientsRefused, f"The server refused {count}", Phase.RCPT, worst)
 
@@ -156,19 +187,15 @@ class Transaction:
             self.stage = Stage.EMPTY_CONTENT if self.error else Stage.CONTENT
             return
         self.stage = Stage.OVER
-        if self.error:
-            return
         if 400 <= reply.code < 600:
             self._fail(refusal(MessageRefused, "The server refused to take the message", Phase.DATA, reply))
         else:
-            self._fail(
-                ProtocolViolation(
-                    "The server answered DATA with neither 354 nor a refusal.", phase="data", reply=reply
-                )
-            )
+            what = "The server answered DATA with neither 354 nor a refusal."
+            self._fail(ProtocolViolation(what, phase=Phase.DATA.value, reply=reply))
 
     def _verdict(self, reply: Reply) -> None:
         self.stage = Stage.OVER
+        self.taken = reply.is_positive
         if self.error:
             return
         self.reply = reply
@@ -178,8 +205,8 @@ class Transaction:
             self._fail(uncertain(f"the server said {reply}", reply))
 
     def _end_early(self) -> None:
-        """Without pipelining, nothing else has been written: the transaction ends here, before DATA."""
-        if self._written < self._commands:
+        """Over, unless more was written that will be answered: the rest of a group, or the content."""
+        if not self.content_out and self._replies == self._written:
             self.stage = Stage.OVER
 
     def _fail(self, error: NinaError) -> None:
@@ -188,7 +215,7 @@ class Transaction:
 
 def _mail(sender: str, capabilities: Capabilities, size: int, eight_bit: bool, smtputf8: bool) -> Command:
     line = b"MAIL FROM:<" + sender.encode() + b">"
-    if "SIZE" in capabilities:
+    if "SIZE" in capabilities.keywords:
         line += b" SIZE=%d" % size
     if eight_bit:
         line += b" BODY=8BITMIME"

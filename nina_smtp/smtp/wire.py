@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import cast
 
 from nina_smtp.smtp.protocol import Answer, Protocol
@@ -13,46 +12,64 @@ _HIGH_WATER = 256 * 1024
 
 
 class Wire(asyncio.BufferedProtocol):
-    """Feeds what is read to the protocol, hands out its answers, and waits while the peer does not read.
+    """Feeds what is read to the protocol, keeps its answers, and lets one task wait for what happens.
 
     Reads go into one buffer that is made once: asyncio's plain Protocol maps fresh memory for every reply.
+    Deadlines share one timer, which is set anew only for an earlier one: a later one is looked at when the
+    timer rings. A timer for each reply would cost as much as the reply.
     """
 
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
         self.transport: asyncio.Transport | None = None
         self.failure: BaseException | None = None
+        self.paused = False
+        """Whether the transport has more than it likes to hold."""
+        self._loop = asyncio.get_running_loop()
         self._buffer = memoryview(bytearray(_READ))
-        self._answers: deque[Answer] = deque()
-        self._reader: asyncio.Future[None] | None = None
-        self._writer: asyncio.Future[None] | None = None
-        self._paused = False
-        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answers: list[Answer] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._woken = False
+        self._deadline = float("inf")
+        self._alarm: asyncio.TimerHandle | None = None
+        self._closed: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def has_spoken(self) -> bool:
         """Whether an answer is there that nobody has taken."""
         return bool(self._answers)
 
+    def take(self) -> list[Answer]:
+        """The answers that have come since the last time."""
+        answers, self._answers = self._answers, []
+        return answers
+
     def write(self, octets: bytes) -> None:
         """Hands octets to the transport."""
         assert self.transport
         self.transport.write(octets)
 
-    async def drained(self) -> None:
-        """Returns when the transport takes more, or when it never will."""
-        if self._paused and not self.failure:
-            self._writer = asyncio.get_running_loop().create_future()
-            await self._writer
+    async def wait(self, deadline: float) -> None:
+        """Returns when anything happens: an answer, the end, room to write, ``wake``.
 
-    async def answer(self) -> Answer:
-        """The next answer. Raises what ended the connection: NinaError, OSError or EOFError."""
-        while not self._answers:
-            if self.failure:
-                raise self.failure
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        return self._answers.popleft()
+        Raises TimeoutError at ``deadline``, on the loop's clock.
+        """
+        if not self._woken:
+            if self._alarm is None or self._alarm.when() > deadline:
+                self._set_alarm(deadline)
+            self._deadline = deadline
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        self._woken = False
+
+    def wake(self) -> None:
+        """Ends the wait, the next one if there is none now."""
+        self._woken = True
+        if self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def abort(self) -> None:
         """Ends the connection at once: nothing is read or written any more."""
@@ -78,12 +95,13 @@ class Wire(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._answers.extend(self.protocol.receive(self._buffer[:nbytes]))
+        self._answers += self.protocol.receive(bytes(self._buffer[:nbytes]))
         if self.protocol.violation:
             self._fail(self.protocol.violation)
             if self.transport:
                 self.transport.abort()
-        self._wake()
+        if self._answers:
+            self.wake()
 
     def eof_received(self) -> bool:
         self._fail(EOFError("the server closed the connection"))
@@ -95,24 +113,32 @@ class Wire(asyncio.BufferedProtocol):
             self._closed.set_result(None)
 
     def pause_writing(self) -> None:
-        self._paused = True
+        self.paused = True
 
     def resume_writing(self) -> None:
-        self._paused = False
-        self._wake_writer()
+        self.paused = False
+        self.wake()
 
     def _fail(self, failure: BaseException) -> None:
         self.failure = self.failure or failure
-        self._wake()
-        self._wake_writer()
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        self.wake()
 
-    def _wake(self) -> None:
-        if self._reader and not self._reader.done():
-            self._reader.set_result(None)
+    def _set_alarm(self, when: float) -> None:
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(when, self._ring)
 
-    def _wake_writer(self) -> None:
-        if self._writer and not self._writer.done():
-            self._writer.set_result(None)
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._deadline <= self._loop.time():
+            self._waiter.set_exception(TimeoutError())
+        else:
+            self._set_alarm(self._deadline)
 
 
 class DotStuffer:
@@ -134,6 +160,10 @@ class DotStuffer:
             stuffed = b"\n." + stuffed[1:]
         self._tail = (self._tail + chunk[-2:])[-2:]
         return stuffed
+
+    def whole(self, content: bytes) -> bytes:
+        """All of a message, stuffed, with its final dot."""
+        return self.feed(content) + self.end()
 
     def end(self) -> bytes:
         """The final dot, on a line of its own."""

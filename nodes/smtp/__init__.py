@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nina_smtp.delivery.mailnode import Built
-from nina_smtp.delivery.result import OnPartial, Result, Results, Status
+from nina_smtp.delivery.mailnode import Built, OnMessage, OnProgress, OnResult
+from nina_smtp.delivery.result import Results
+from nina_smtp.delivery.shared import shared_pool
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.forms import fill_in
-from nina_smtp.message import Message
 from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
 from nina_smtp.workflow.items import Item
 
 from .courier import Courier
 from .forms import NodeFields, SendFields, SendRawFields
 from .schema import OUTPUT_SCHEMA
-from .work import Work, not_attempted, plan_of
+from .work import Work, plan_of
 
 
 class SmtpNode(NodeType):
@@ -67,40 +66,22 @@ class SmtpNode(NodeType):
         task: Task,
         *,
         dry_run: bool = False,
-        on_message: Callable[[int, Message], Any] | None = None,
-        on_result: Callable[[Result], Any] | None = None,
+        on_message: OnMessage | None = None,
+        on_result: OnResult | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Results:
         """One result for each mail, in the order of the items; nothing is raised for what becomes of them.
 
         Raises ParameterError for a node that is wrong whatever the items are, and for too many items.
         """
         work = Work.of(task)
-        courier = Courier(work.account)
-        results = Results(on_partial=OnPartial(work.plan.fields.options.on_partial))
-
-        def settle(result: Result) -> None:
-            results.append(result)
-            if on_result:
-                on_result(result)
-
-        try:
-            for index in range(len(work.inputs)):
-                result = await work.send(index, None if dry_run else courier, on_message, settle)
-                settle(result)
-                if work.plan.fields.options.on_error == "fail" and not result.succeeded(results.on_partial):
-                    break
-            _rest(work, results, settle, "An earlier mail failed, so this one was not attempted.")
-        except asyncio.CancelledError:
-            _rest(work, results, settle, "The work was stopped before this mail was attempted.")
-            raise
-        finally:
-            await courier.close()
-        return results
-
-
-def _rest(work: Work, results: Results, settle: Callable[[Result], None], why: str) -> None:
-    for index in range(len(results), len(work.inputs)):
-        settle(Result(Status.NOT_ATTEMPTED, index, error=not_attempted(why)))
+        courier = Courier(work, on_message=on_message, on_result=on_result, on_progress=on_progress)
+        if dry_run:
+            courier.build_only()
+        else:
+            async with shared_pool(work.account) as pool:
+                await courier.send(pool)
+        return courier.results
 
 
 NODE = SmtpNode()

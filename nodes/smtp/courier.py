@@ -1,54 +1,203 @@
-"""Carries one message after another over one session, opened when the first one comes."""
+"""Sends the mails of one execution through the credential's pool, and gathers what became of each, in order.
+
+With ``onError: fail`` the mails are an ordered source: no mail is delivered after one that failed. With
+``onError: continue`` they use all connections of the credential.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any
 
-from nina_smtp.delivery.account import Account
-from nina_smtp.delivery.attempt import attempt
-from nina_smtp.errors import NinaError
+from nina_smtp.delivery.mailnode import OnMessage, OnProgress, OnResult
+from nina_smtp.delivery.outgoing import Outgoing
+from nina_smtp.delivery.result import OnPartial, Result, Results, Status, error_of, status_of
+from nina_smtp.errors import Interrupted, NinaError
 from nina_smtp.message import Message
-from nina_smtp.smtp.session import Delivery, Session
+from nina_smtp.parameters.merge import Source as Provenance
+from nina_smtp.smtp.failures import uncertain
+from nina_smtp.smtp.mail import Delivery, withdrawn
+from nina_smtp.smtp.pool import ConnectionPool
+from nina_smtp.smtp.turns import Source
+
+from .work import Work, not_attempted
+
+_FAILED_BEFORE = "An earlier mail failed, so this one was not attempted."
+_STOPPED = "The work was stopped before this mail was attempted."
 
 
 class Courier:
-    """One session to the account's server, opened again if it broke.
+    """One execution. ``results`` grows in the order of the items; ``on_result`` gets each as it is added."""
 
-    If it cannot be opened, that is the answer for every further message too: a thousand items must not
-    become a thousand logins with a wrong password.
-    """
+    def __init__(
+        self,
+        work: Work,
+        *,
+        on_message: OnMessage | None = None,
+        on_result: OnResult | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        options = work.plan.fields.options
+        self.work = work
+        self.results = Results(on_partial=OnPartial(options.on_partial))
+        self.on_message = on_message
+        self.on_progress = on_progress
+        self._on_result = on_result
+        self._stops_at_failure = options.on_error == "fail"
+        self._count = len(work.inputs)
+        self._next = 0
+        self._under_way: dict[int, ItemMail] = {}
+        self._early: dict[int, Result] = {}  # results that wait for those before them
+        self._why_not: str | None = None
+        self._fault: BaseException | None = None
+        self._finished: asyncio.Future[None] | None = None
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._session: Session | None = None
-        self._hopeless: NinaError | None = None
+    def build_only(self) -> None:
+        """Builds every mail and sends none."""
+        while mail := self._more():
+            if mail.primed():
+                mail.settled(Delivery(attempts=0))
+        self._leave_out_the_rest()
 
-    @property
-    def facts(self) -> Mapping[str, Any] | None:
-        """The ``server`` object of a result; None before the first session."""
-        return self._session.facts if self._session else None
+    async def send(self, pool: ConnectionPool) -> None:
+        """Returns when the fate of every mail is known.
 
-    @property
-    def in_doubt(self) -> bool:
-        """Whether a mail was handed over that has no answer yet."""
-        return self._session is not None and self._session.in_doubt
-
-    async def deliver(self, message: Message) -> tuple[Delivery, int]:
-        """What became of the message, and how many attempts were made. Nothing is raised for the server."""
-        if self._hopeless:
-            return Delivery((), (), None, self._hopeless), 0
-        if self._session is None or not self._session.usable:
-            await self.close()
+        Cancelled, it withdraws what is not out, waits a moment for the verdicts on what is, and says of every
+        mail what is known then.
+        """
+        if self._count:
+            self._finished = asyncio.get_running_loop().create_future()
+            pool.add(Source(self._more, backlog=self._left, ordered=self._stops_at_failure))
             try:
-                self._session = await Session.open(self._account.server)
-            except NinaError as error:
-                self._hopeless = error
-                return Delivery((), (), None, error), 1
-        return await attempt(self._session, message), 1
+                await self._finished
+            except asyncio.CancelledError:
+                await self._stop(pool)
+                raise
+        self._leave_out_the_rest()
+        if self._fault:
+            raise self._fault
 
-    async def close(self) -> None:
-        """Ends the session, politely."""
-        if self._session:
-            await self._session.quit()
-            self._session = None
+    def ended(self, mail: ItemMail, result: Result) -> None:
+        """What became of ``mail``."""
+        if self._under_way.pop(mail.index, None) is None:
+            return  # it was given up
+        if self._why_not and isinstance(result.error, Interrupted) and not mail.begun:
+            result = Result(Status.NOT_ATTEMPTED, mail.index, error=not_attempted(self._why_not))
+        self._early[mail.index] = result
+        while (following := self._early.pop(len(self.results), None)) is not None:
+            self._add(following)
+        if self._stops_at_failure and not result.succeeded(self.results.on_partial):
+            self._withdraw(_FAILED_BEFORE)
+        if self._finished and not self._under_way and not self._left() and not self._finished.done():
+            self._finished.set_result(None)
+
+    def _more(self) -> ItemMail | None:
+        if not self._left():
+            return None
+        mail = self._under_way[self._next] = ItemMail(self, self._next)
+        self._next += 1
+        return mail
+
+    def _left(self) -> int:
+        return 0 if self._why_not else self._count - self._next
+
+    def _withdraw(self, why: str) -> None:
+        self._why_not = self._why_not or why
+        for mail in self._under_way.values():
+            mail.withdrawn = True
+
+    async def _stop(self, pool: ConnectionPool) -> None:
+        self._withdraw(_STOPPED)
+        for mail in tuple(self._under_way.values()):
+            pool.wake(mail)
+        self._finished = asyncio.get_running_loop().create_future()
+        if self._under_way:
+            await asyncio.wait([self._finished], timeout=pool.server.timeouts.quit)
+        for mail in tuple(self._under_way.values()):
+            mail.give_up()
+        self._leave_out_the_rest()
+
+    def _leave_out_the_rest(self) -> None:
+        for index in range(len(self.results), self._count):
+            why = self._why_not or _STOPPED
+            self._add(Result(Status.NOT_ATTEMPTED, index, error=not_attempted(why)))
+
+    def _add(self, result: Result) -> None:
+        self.results.append(result)
+        if self._on_result and not self._fault:
+            try:
+                self._on_result(result)
+            except BaseException as fault:  # told to whoever asked, not to the session it came from
+                self._fault = fault
+                self._withdraw(_STOPPED)
+
+
+class ItemMail(Outgoing):
+    """The mail of one item."""
+
+    def __init__(self, courier: Courier, index: int) -> None:
+        self.index = index
+        self._courier = courier
+        self._began = monotonic()
+        self._sources: Mapping[str, Provenance] = {}
+
+    def build(self) -> Message:
+        work = self._courier.work
+        merged = work.merge(self.index)
+        self._sources = work.sources(merged)
+        message = work.build(merged, self.index)
+        if self._courier.on_message:
+            self._courier.on_message(self.index, message)
+        return message
+
+    def progress(self, written: int, size: int) -> None:
+        if self._courier.on_progress:
+            self._courier.on_progress(self.index, written, size)
+
+    def ended(self, message: Message | None, delivery: Delivery) -> None:
+        dry = delivery.error is None and delivery.attempts == 0
+        self._courier.ended(
+            self,
+            self._result(
+                Status.DRY_RUN if dry else status_of(delivery),
+                message,
+                accepted=delivery.accepted,
+                rejected=delivery.refused,
+                response=str(delivery.reply) if delivery.reply else None,
+                attempts=delivery.attempts,
+                server=delivery.server,
+                error=error_of(delivery),
+            ),
+        )
+
+    def give_up(self) -> None:
+        """Says what is known now."""
+        if self.content_out:
+            error: NinaError = uncertain("it was interrupted while it waited for it.", None)
+            status = Status.UNKNOWN
+        else:
+            error, status = withdrawn(), Status.FAILED
+        self._courier.ended(self, self._result(status, self._message, attempts=self.attempts, error=error))
+
+    def _result(self, status: Status, message: Message | None, **facts: Any) -> Result:
+        if message is None:
+            return Result(
+                status, self.index, sources=self._sources, duration_ms=self._duration_ms, error=facts["error"]
+            )
+        return Result(
+            status,
+            self.index,
+            message_id=message.message_id,
+            envelope=message.envelope,
+            size=message.size,
+            sources=self._sources,
+            warnings=(*self._courier.work.account.warnings, *message.warnings),
+            duration_ms=self._duration_ms,
+            **facts,
+        )
+
+    @property
+    def _duration_ms(self) -> int:
+        return round((monotonic() - self._began) * 1000)

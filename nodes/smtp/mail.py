@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 from nina_smtp.delivery.account import Account
-from nina_smtp.envelope import Envelope
 from nina_smtp.errors import MissingParameter, NinaError
 from nina_smtp.message import Attachment, Email, Mailbox, Message, compose, compose_raw, parse_mailbox
 from nina_smtp.message.identifier import deterministic_msg_id
@@ -48,10 +47,7 @@ class StoredFile:
 def build(merged: Merged, account: Account, blobs: BlobStore, naming: Naming, index: int) -> Message:
     """The message for one item, with the recipient policy applied. Raises ParameterError with its source."""
     try:
-        message = _message(merged.values, account, blobs, naming, index)
-        message = _redirected(message, account)
-        account.policy.check(message.envelope.recipients)
-        return message
+        return account.policy.enforced(_message(merged.values, account, blobs, naming, index))
     except NinaError as error:
         error.source = error.source or _source(error.parameter, merged.sources)
         raise
@@ -127,21 +123,6 @@ def _attachment(index: int, fields: AttachmentFields, blobs: BlobStore) -> Attac
 
 def _references(value: str | list[str] | tuple[str, ...]) -> list[str]:
     return re.findall(r"\S+", value) if isinstance(value, str) else list(value)
-
-
-def _redirected(message: Message, account: Account) -> Message:
-    redirect = account.policy.redirect_all_to
-    if redirect is None:
-        return message
-    meant = ", ".join(message.envelope.recipients)[:300]
-    return replace(
-        message,
-        envelope=Envelope(message.envelope.sender, (redirect.address,)),
-        warnings=(
-            *message.warnings,
-            f"Redirected to {redirect.address} by the credential; meant for {meant}.",
-        ),
-    )
 
 
 def _source(parameter: str | None, sources: Mapping[str, Source]) -> str | None:

@@ -48,7 +48,8 @@ class ChaosProxy(Listener):
     `flip_*` changes one bit of the octet with this index. `mute_after` is a pattern in clear text of the
     client from which on the server's answers are swallowed: `rb"\\r\\n\\.\\r\\n"` loses the reply to the
     final dot. `close_on` closes both sides when the client's text matches, before the server sees that text.
-    `chop` passes segments of so many octets, `delay` seconds apart.
+    `hide` is a word of the server, in clear text, that the client gets to see as X's: a keyword it shall do
+    without. `chop` passes segments of so many octets, `delay` seconds apart.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ChaosProxy(Listener):
         mute_after: bytes | None = None,
         close_on: bytes | None = None,
         chop: int | None = None,
+        hide: bytes | None = None,
         delay: float = 0.0,
     ) -> None:
         super().__init__()
@@ -78,6 +80,7 @@ class ChaosProxy(Listener):
         self.mute_after = re.compile(mute_after, re.IGNORECASE | re.DOTALL) if mute_after else None
         self.close_on = re.compile(close_on, re.IGNORECASE | re.DOTALL) if close_on else None
         self.chop = chop
+        self.hide = hide
         self.delay = delay
         self.relays: list[Relay] = []
 
@@ -119,7 +122,9 @@ class ChaosProxy(Listener):
                     if self.close_on and self.close_on.search(seen):
                         relay.ended_by = "close_on"
                         return
-                elif relay.muted:
+                elif self.hide:
+                    octets = octets.replace(self.hide, b"X" * len(self.hide))
+                if way.name == "to_client" and relay.muted:
                     relay.swallowed += len(octets)
                     continue
                 self._pass(way, relay, octets)

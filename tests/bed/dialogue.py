@@ -9,6 +9,8 @@ import binascii
 import re
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bed.recording import Command, Exchange, Message, Session
@@ -31,6 +33,7 @@ class Dialogue:
         self.logged_in = False
         self.closing = False
         self.transaction: Message | None = None
+        self.held: bytearray | None = None
 
     # -- the wire ---------------------------------------------------------------------------------
 
@@ -47,8 +50,21 @@ class Dialogue:
         return bool(octets)
 
     def send(self, octets: bytes) -> None:
+        if self.held is not None:
+            self.held += octets
+            return
         self.session.sent += octets
         self.connection.sendall(octets)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What is sent within leaves in one write."""
+        self.held = bytearray()
+        try:
+            yield
+        finally:
+            octets, self.held = bytes(self.held), None
+            self.send(octets)
 
     def read_line(self) -> bytes | None:
         """One line up to and with its LF; the last one may lack it; None at the end."""
@@ -223,23 +239,33 @@ class Dialogue:
 
     def on_bdat(self, argument: bytes) -> None:
         words = argument.split()
-        if self.transaction is None or not words or not words[0].isdigit():
-            self.send(b"503 5.5.1 Bad chunk\r\n")
+        if not words or not words[0].isdigit():
+            self.send(b"501 5.5.4 Bad chunk\r\n")
             return
-        size = int(words[0])
-        while len(self.buffer) < size:
-            if not self.receive():
-                self.closing = True
-                return
-        self.transaction.chunked = True
-        self.transaction.data += bytes(self.buffer[:size])
-        del self.buffer[:size]
-        if words[-1].upper() == b"LAST":
-            message, self.transaction = self.transaction, None
+        chunk = self.read_octets(int(words[0]))  # refused or not, it is read (RFC 3030 2)
+        message = self.transaction
+        if message is not None:
+            message.chunked = True
+            message.data += chunk or b""
+        if chunk is None:
+            self.closing = True
+        elif message is None or not message.accepted:
+            self.send(b"503 5.5.1 No valid recipients\r\n")
+        elif words[-1].upper() == b"LAST":
+            self.transaction = None
             message.ended = True
             self.dot(message)
         else:
             self.send(b"250 2.0.0 Next\r\n")
+
+    def read_octets(self, size: int) -> bytes | None:
+        """So many octets; None when the peer went away before them."""
+        while len(self.buffer) < size:
+            if not self.receive():
+                return None
+        octets = bytes(self.buffer[:size])
+        del self.buffer[:size]
+        return octets
 
     def dot(self, message: Message) -> None:
         """Answer a whole message."""

@@ -114,8 +114,9 @@ def e_nohyphen(talk: "Talk", argument: bytes) -> None:
 
 @fault("e_extra", "on_ehlo", "one more 250 after the EHLO reply, which nobody asked for")
 def e_extra(talk: "Talk", argument: bytes) -> None:
-    talk.correct("on_ehlo")(argument)
-    talk.send(b"250 2.0.0 And another thing\r\n")
+    with talk.at_once():
+        talk.correct("on_ehlo")(argument)
+        talk.send(b"250 2.0.0 And another thing\r\n")
 
 
 @fault("e_lower", "keywords", "keywords in lower case")

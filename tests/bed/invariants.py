@@ -24,7 +24,7 @@ PART_HEADERS = frozenset(
     {"content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description"}
 )
 VERBS = frozenset(
-    {b"EHLO", b"HELO", b"STARTTLS", b"AUTH", b"MAIL", b"RCPT", b"DATA", b"RSET", b"NOOP", b"QUIT"}
+    {b"EHLO", b"HELO", b"STARTTLS", b"AUTH", b"MAIL", b"RCPT", b"DATA", b"BDAT", b"RSET", b"NOOP", b"QUIT"}
 )
 BARE = frozenset({b"STARTTLS", b"DATA", b"RSET", b"QUIT"})
 PARAMETER = rb"(?: [A-Za-z0-9][A-Za-z0-9-]*(?:=[!-<>-~]+)?)"
@@ -98,6 +98,10 @@ def check_commands(session: Session) -> None:
         elif command.verb == b"DATA":
             assert state != "idle", f"I1: DATA outside a transaction: {line!r}"
             state = "idle"
+        elif command.verb == b"BDAT":
+            assert state != "idle", f"I1: BDAT outside a transaction: {line!r}"
+            assert re.fullmatch(rb"BDAT \d+( LAST)?\r\n", line), f"I1: not a BDAT command: {line!r}"
+            state = "idle" if line.endswith(b"LAST\r\n") else state
         elif command.verb in {b"RSET", b"QUIT", b"EHLO", b"HELO"}:
             state = "idle"
     for exchange in session.exchanges:

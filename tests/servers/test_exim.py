@@ -68,10 +68,14 @@ def test_refused_recipients_come_back_one_by_one(exim: MailHost, way: str) -> No
 
 def test_a_server_that_closes_at_a_recipient_has_delivered_nothing(exim: MailHost) -> None:
     result = send(exim, "starttls", to=["bob@mail.test", "hangup@mail.test"])
-    assert result.status == "failed"
-    assert result.error
-    assert result.error.retry
-    assert not result.error.uncertain
+    # Exim closes with the content unread, and the reset that follows may overtake its 421.
+    assert result.status in ("failed", "unknown")
+    assert result.accepted == ()
+    later = send(exim, "starttls", to=["bob@mail.test"])
+    assert later.message_id
+    exim.imap_fetch("bob@mail.test", later.message_id)
+    assert result.message_id
+    assert exim.imap_copies("bob@mail.test", result.message_id) == []
 
 
 def test_a_wrong_password_is_refused(exim: MailHost) -> None:

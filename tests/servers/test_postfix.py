@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import re
 from typing import Any
 
 import pytest
@@ -193,7 +194,7 @@ def test_a_whole_mail_arrives_as_it_was_meant(postfix: MailHost, way: str) -> No
     shape = result.as_dict()
     assert shape["status"] == "sent", shape
     assert shape["accepted"] == ["bob@mail.test", "carol@mail.test", "ok-hidden@mail.test"]
-    assert shape["response"].startswith("250 2.0.0 Ok: queued as")
+    assert re.match("250 2.0.0 Ok: .*queued as", shape["response"])
     tls = shape["server"]["tls"]
     assert (tls is None) == (way == "neither")
     if tls:

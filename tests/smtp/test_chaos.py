@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,9 +32,7 @@ class Run:
         return self.result.error.type if self.result.error else None
 
 
-async def send(
-    proxy: ChaosProxy, host: MailHost, message_id: str, timeouts: dict[str, Any], tls: bool
-) -> Result:
+def send(proxy: ChaosProxy, host: MailHost, message_id: str, timeouts: dict[str, Any], tls: bool) -> Result:
     node = {
         "parameters": {"to": "bob@mail.test", "subject": "s", "body": "b\n", "messageId": f"<{message_id}>"}
     }
@@ -52,7 +49,7 @@ async def send(
     else:
         credential |= {"encryption": "none", "authMethod": "none"}
     credential["fromAddress"] = "alice@mail.test"
-    (result,) = await nina_smtp.send_async(node, credential)
+    (result,) = nina_smtp.send(node, credential)
     return result
 
 
@@ -61,41 +58,50 @@ def through(host: MailHost, kind: str, points: Sequence[int | None], **how: Any)
     port = host.starttls_port if how.get("tls") else host.plain_port
     assert port
 
-    async def run(after: int | None) -> Run:
+    def run(after: int | None) -> Run:
         faults = how.get("faults", {}) if after is None else {kind: after}
-        with ChaosProxy(port, **faults) as proxy:
-            name = message_id(kind, after)
-            result = await send(proxy, host, name, how.get("timeouts", TIMEOUTS), how.get("tls", False))
+        with ChaosProxy(port, **faults, hide=how.get("hide")) as proxy:
+            name = message_id(kind, after, "data" if how.get("hide") else "bdat")
+            result = send(proxy, host, name, how.get("timeouts", TIMEOUTS), how.get("tls", False))
         return Run(after, result, proxy.relays[0])
 
-    async def all_of_them() -> list[Run]:
-        return [await run(point) for point in points]
-
-    return asyncio.run(all_of_them())
+    return [run(point) for point in points]
 
 
-def message_id(kind: str, after: int | None) -> str:
+def message_id(kind: str, after: int | None, way: str = "bdat") -> str:
     """Always of the same length, so that all mails have the same octets in the same places."""
-    return f"chaos-{kind[:9]:x<9}-{after or 0:06d}@mail.test"
+    return f"chaos-{way}-{kind[:9]:x<9}-{after or 0:06d}@mail.test"
+
+
+HIDDEN = {"data": b"CHUNKING", "bdat": None}
+
+
+@pytest.fixture(scope="module", params=HIDDEN)
+def way(request: pytest.FixtureRequest) -> str:
+    """How the content travels."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def whole(postfix: MailHost) -> int:
+def whole(postfix: MailHost, way: str) -> int:
     """How many octets the client says from EHLO to QUIT when nothing goes wrong."""
-    (run,) = through(postfix, "none", [None])
+    (run,) = through(postfix, "none", [None], hide=HIDDEN[way])
     assert run.result.status == "sent"
     return run.relay.to_server
 
 
 @pytest.mark.parametrize("kind", ["cut_to_server", "reset_to_server", "stall_to_server"])
-def test_what_is_said_of_a_broken_connection_is_true(postfix: MailHost, whole: int, kind: str) -> None:
+def test_what_is_said_of_a_broken_connection_is_true(
+    postfix: MailHost, whole: int, way: str, kind: str
+) -> None:
     dot = whole - QUIT  # from this octet on the server has the whole mail
     stalls = kind.startswith("stall")
     points = [*range(1, dot, STEP * (3 if stalls else 1)), dot - 1, dot, dot + 1]
-    for run in through(postfix, kind, points, timeouts=HASTY if stalls else TIMEOUTS):
+    timeouts = HASTY if stalls else TIMEOUTS
+    for run in through(postfix, kind, points, timeouts=timeouts, hide=HIDDEN[way]):
         assert run.after is not None
         status, error = run.result.status, run.result.error
-        name = message_id(kind, run.after)
+        name = message_id(kind, run.after, way)
         if status == "sent":
             assert run.after >= dot, "a 250 was read before the mail was out"
             postfix.imap_fetch("bob@mail.test", name)
@@ -116,7 +122,7 @@ def test_what_is_said_of_a_broken_connection_is_true(postfix: MailHost, whole: i
             postfix.imap_fetch("bob@mail.test", name)
     barrier(postfix)
     for point in points:
-        copies = len(postfix.imap_copies("bob@mail.test", message_id(kind, point)))
+        copies = len(postfix.imap_copies("bob@mail.test", message_id(kind, point, way)))
         assert copies <= (point >= dot), f"{copies} copies of what was broken after {point} octets"
 
 
@@ -127,16 +133,17 @@ def barrier(postfix: MailHost) -> None:
     postfix.imap_fetch("bob@mail.test", run.result.message_id)
 
 
-def test_a_lost_final_reply_leaves_one_copy_and_a_doubt(postfix: MailHost) -> None:
-    faults = {"mute_after": rb"\r\n\.\r\n"}
-    (run,) = through(postfix, "mute", [None], faults=faults, timeouts=HASTY | {"command": 5, "data": 5})
+def test_a_lost_final_reply_leaves_one_copy_and_a_doubt(postfix: MailHost, way: str) -> None:
+    faults = {"mute_after": {"data": rb"\r\n\.\r\n", "bdat": rb" LAST\r\n"}[way]}
+    timeouts = HASTY | {"command": 5 if way == "data" else 0.5, "data": 5}
+    (run,) = through(postfix, "mute", [None], faults=faults, timeouts=timeouts, hide=HIDDEN[way])
     assert run.result.status == "unknown"
     assert run.result.accepted == ()
     assert run.result.error
     assert run.result.error.uncertain
-    postfix.imap_fetch("bob@mail.test", message_id("mute", None))
+    postfix.imap_fetch("bob@mail.test", message_id("mute", None, way))
     barrier(postfix)
-    assert len(postfix.imap_copies("bob@mail.test", message_id("mute", None))) == 1
+    assert len(postfix.imap_copies("bob@mail.test", message_id("mute", None, way))) == 1
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])

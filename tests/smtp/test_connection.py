@@ -17,8 +17,9 @@ from nina_smtp.envelope import Envelope
 from nina_smtp.errors import ConnectFailed, NinaError
 from nina_smtp.smtp import connection as module
 from nina_smtp.smtp.connection import Connection
+from nina_smtp.smtp.mail import Delivery, Mail
 from nina_smtp.smtp.server import Encryption, Server, Timeouts
-from nina_smtp.smtp.session import Delivery, Session
+from nina_smtp.smtp.session import Session
 
 SHORT = Timeouts(connect=2, greeting=1, command=1, data=1, final=1, quit=0.2, total=5)
 ENVELOPE = Envelope("a@mail.test", ("b@mail.test",))
@@ -35,7 +36,7 @@ async def deliver(server: Server) -> Delivery:
         session = await Session.open(server)
     except NinaError as error:
         return Delivery((), (), None, error)
-    delivery = await session.send(ENVELOPE, [MAIL], size=len(MAIL))
+    delivery = await session.send(Mail(ENVELOPE, lambda: [MAIL], len(MAIL)))
     await session.quit()
     return delivery
 

@@ -10,7 +10,7 @@ import pytest
 from bed.certs import Certs
 from bed.faulty import FAULTS, FaultyServer, tls11_possible
 
-from nina_smtp.delivery.attempt import attempt
+from nina_smtp.delivery.outgoing import send_over
 from nina_smtp.errors import NinaError
 from nina_smtp.message import Attachment, Email, compose
 from nina_smtp.secret import Secret
@@ -173,7 +173,7 @@ async def _deliver(server: Server, message) -> tuple[Delivery, str]:  # type: ig
         session = await Session.open(server)
     except NinaError as error:
         return Delivery((), (), None, error), json.dumps(error.as_dict()) + repr(error)
-    delivery = await attempt(session, message)
+    delivery = await send_over(session, message)
     await session.quit()
     shown = repr(delivery) + (json.dumps(delivery.error.as_dict()) if delivery.error else "")
     return delivery, shown

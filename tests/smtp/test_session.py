@@ -11,13 +11,14 @@ from bed.faulty import FaultyServer
 from bed.invariants import check_wire
 from bed.recorder import EVERYTHING, Recorder
 
-from nina_smtp.delivery.attempt import attempt
+from nina_smtp.delivery.outgoing import send_over
 from nina_smtp.envelope import Envelope
 from nina_smtp.message import Attachment, Email, compose
 from nina_smtp.secret import Secret
 from nina_smtp.smtp.auth import Login, Plain
+from nina_smtp.smtp.mail import Delivery, Mail
 from nina_smtp.smtp.server import Encryption, Server, Timeouts
-from nina_smtp.smtp.session import Delivery, Session
+from nina_smtp.smtp.session import Session
 
 T = TypeVar("T")
 SHORT = Timeouts(connect=2, greeting=1, command=1, data=1, final=1, quit=0.2, total=5)
@@ -41,7 +42,7 @@ def with_session(server: Recorder, work: Callable[[Session], Awaitable[T]], **wi
 
 async def send(session: Session, *recipients: str) -> Delivery:
     envelope = Envelope("a@mail.test", recipients) if recipients else ENVELOPE
-    return await session.send(envelope, [MAIL], size=len(MAIL))
+    return await session.send(Mail(envelope, lambda: [MAIL], len(MAIL)))
 
 
 # -- what ends a session -----------------------------------------------------------------------------
@@ -80,7 +81,7 @@ def test_a_send_that_is_cancelled_before_the_dot_delivers_nothing_and_closes() -
                 yield b"x" * 70 + b"\r\n" + b"y" * 262_144 + b"\r\n"
                 begun.set()
 
-        task = asyncio.create_task(session.send(ENVELOPE, content(), size=100))
+        task = asyncio.create_task(session.send(Mail(ENVELOPE, content, 100 * (72 + 262_146))))
         await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -101,8 +102,10 @@ def test_content_that_cannot_be_read_delivers_nothing_and_closes() -> None:
         raise OSError("the disk is gone")
 
     async def work(session: Session) -> None:
-        with pytest.raises(OSError, match="disk"):
-            await session.send(ENVELOPE, content(), size=100)
+        delivery = await session.send(Mail(ENVELOPE, content, 100))
+        assert delivery.error
+        assert delivery.error.type == "internalError"
+        assert "disk" not in delivery.error.message
         assert not session.usable
 
     with Recorder() as server:
@@ -185,7 +188,7 @@ def test_a_mail_beyond_size_is_refused_before_mail_and_names_the_largest_attachm
         )
     )  # fmt: skip
     with Recorder(["SIZE 2000"]) as server:
-        delivery = with_session(server, lambda session: attempt(session, message))
+        delivery = with_session(server, lambda session: send_over(session, message))
     assert delivery.error
     assert delivery.error.type == "messageTooLarge"
     assert "large.bin" in (delivery.error.hint or "")
@@ -228,7 +231,8 @@ def test_an_early_refusal_of_the_content_is_a_refusal() -> None:
 
     Early.dialogue = Impatient
     with Early("ok", mode="none", patience=2) as server:
-        delivery = with_session(server, lambda session: session.send(ENVELOPE, content(), size=100))
+        mail = Mail(ENVELOPE, content, 64 * (1000 + 131_074))
+        delivery = with_session(server, lambda session: session.send(mail))
     assert delivery.error
     assert delivery.error.code == 552
     assert not delivery.error.uncertain

@@ -1,0 +1,209 @@
+"""Many mails over few connections, for who has finished messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import AsyncExitStack
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from nina_smtp.delivery.account import Account
+from nina_smtp.delivery.mailnode import Built
+from nina_smtp.delivery.outgoing import Outgoing
+from nina_smtp.delivery.result import Result, error_of, status_of
+from nina_smtp.delivery.shared import shared_pool
+from nina_smtp.message import Email, Message, compose
+from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
+from nina_smtp.smtp.pool import ConnectionPool
+from nina_smtp.smtp.turns import Source
+
+MAX_WAITING = 1000
+"""Mails of one caller that wait in line. ``send`` of one more waits to get in line."""
+
+Progress = Callable[[int, int], object]
+OnResult = Callable[[Result], object]
+
+
+class Pool:
+    """Sends messages over the few connections of one credential.
+
+    ::
+
+        async with nina_smtp.Pool(credential) as pool:
+            result = await pool.send(message)
+
+    ``credential`` is as for :func:`nina_smtp.send`. The connections are those that everything in the process
+    shares for this credential, ``limits.connections`` of them at most. On leaving, whatever was given to it
+    is finished, and the connections are closed unless somebody else uses them. Raises InvalidCredential.
+    """
+
+    def __init__(self, credential: Mapping[str, Any] | Account) -> None:
+        if not isinstance(credential, Account):
+            from nina_smtp.api import read_credential
+
+            credential = read_credential(credential)
+        assert isinstance(credential, Account)
+        self.account = credential
+        self._exit = AsyncExitStack()
+        self._pool: ConnectionPool | None = None
+        self._lines: dict[Hashable, _Line] = {}
+
+    async def __aenter__(self) -> Self:
+        self._pool = await self._exit.enter_async_context(shared_pool(self.account, keep_warm=False))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error:
+            for line in self._lines.values():
+                line.withdraw()
+        for line in tuple(self._lines.values()):
+            await line.finished()
+        self._pool = None
+        await self._exit.aclose()
+
+    async def send(
+        self,
+        message: Email | Message | Built,
+        *,
+        caller: Hashable = None,
+        on_progress: Progress | None = None,
+        on_result: OnResult | None = None,
+    ) -> Result:
+        """Sends one message and returns what the server said: ``sent``, or ``partial``.
+
+        An Email is built when its turn comes. ``caller`` is on whose behalf it is: callers take turns, and
+        each may have some thousand mails waiting before ``send`` itself waits. ``on_progress`` gets the
+        octets written and those there are. Raises ParameterError, CredentialError or ServerError if nobody
+        got it, and DeliveryUncertain if that cannot be told.
+
+        Cancelled before the last octet of the message went out, it leaves nothing behind. Cancelled later,
+        ``on_result``, which is called in any case, still tells what became of it.
+        """
+        if self._pool is None:
+            raise RuntimeError("use the pool within async with")
+        line = self._lines.get(caller)
+        if line is None:
+            line = self._lines[caller] = _Line(self._pool)
+        return await line.send(_Order(message, self.account, on_progress, on_result))
+
+
+class _Order(Outgoing):
+    """One message given to a pool, and who waits for it."""
+
+    def __init__(
+        self,
+        message: Email | Message | Built,
+        account: Account,
+        on_progress: Progress | None,
+        on_result: OnResult | None,
+    ) -> None:
+        self._given = message
+        self._account = account
+        self._on_progress = on_progress
+        self._on_result = on_result
+        self._began = monotonic()
+        self.outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self.line: _Line | None = None
+
+    def build(self) -> Message:
+        given = self._given
+        if isinstance(given, Email):
+            given = compose(given)
+        elif isinstance(given, Built):
+            given = given.message
+        return self._account.policy.enforced(given)
+
+    def progress(self, written: int, size: int) -> None:
+        if self._on_progress:
+            self._on_progress(written, size)
+
+    def ended(self, message: Message | None, delivery: Delivery) -> None:
+        warnings = self._account.warnings
+        result = Result(
+            status_of(delivery),
+            message_id=message.message_id if message else None,
+            envelope=message.envelope if message else None,
+            accepted=delivery.accepted,
+            rejected=delivery.refused,
+            response=str(delivery.reply) if delivery.reply else None,
+            size=message.size if message else None,
+            attempts=delivery.attempts,
+            duration_ms=round((monotonic() - self._began) * 1000),
+            server=delivery.server,
+            warnings=(*warnings, *message.warnings) if message else warnings,
+            error=error_of(delivery),
+        )
+        if self.line:
+            self.line.forget(self)
+        try:
+            if self._on_result:
+                self._on_result(result)
+        finally:
+            if self.outcome.done():
+                pass  # whoever waited was cancelled
+            elif delivery.error:
+                self.outcome.set_exception(delivery.error)
+            else:
+                self.outcome.set_result(result)
+
+
+class _Line:
+    """One caller's mails, waiting for their turn."""
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
+        self._waiting: deque[_Order] = deque()
+        self._unfinished: set[_Order] = set()
+        self._places = asyncio.Semaphore(MAX_WAITING)
+        self._source = Source(self._next, backlog=self._waiting.__len__)
+        self._finished: asyncio.Future[None] | None = None
+
+    async def send(self, order: _Order) -> Result:
+        await self._places.acquire()
+        order.line = self
+        self._unfinished.add(order)
+        self._waiting.append(order)
+        self._pool.add(self._source)
+        try:
+            return await order.outcome
+        except asyncio.CancelledError:
+            self._withdraw(order)
+            raise
+
+    def forget(self, order: _Order) -> None:
+        """The fate of ``order`` is known."""
+        self._unfinished.discard(order)
+        if self._finished and not self._unfinished:
+            self._finished.set_result(None)
+            self._finished = None
+
+    def withdraw(self) -> None:
+        """Nothing more is sent of what is not on its way."""
+        for order in tuple(self._unfinished):
+            self._withdraw(order)
+
+    async def finished(self) -> None:
+        """Returns when the fate of every mail is known."""
+        if self._unfinished:
+            self._finished = asyncio.get_running_loop().create_future()
+            await self._finished
+
+    def _withdraw(self, order: _Order) -> None:
+        order.withdrawn = True
+        if order in self._waiting:
+            self._waiting.remove(order)
+            self._places.release()
+            order.settled(Delivery(error=withdrawn(), attempts=0))
+        else:
+            self._pool.wake(order)
+
+    def _next(self) -> Shipment | None:
+        if not self._waiting:
+            return None
+        self._places.release()
+        return self._waiting.popleft()

@@ -1,0 +1,372 @@
+"""Carries mail after mail over one session, with as few round trips as the protocol allows.
+
+The rules (:mod:`nina_smtp.smtp.transaction` has those of a single mail):
+
+1. Mails are in flight in the order they were begun, and every reply is the oldest one's that waits for one.
+2. Without PIPELINING one mail is in flight, and one command.
+3. With it, the next mail's envelope goes out in the same write as the end of the content before it, so a mail
+   takes one round trip. Its own content waits for that verdict: one mail at most is ever in doubt.
+4. With CHUNKING too, a small mail that has the session to itself goes out at once, envelope and content, and
+   with a ``window`` above one so many do. Each of them is in doubt until it is answered. An ordered source
+   has one such mail at a time.
+5. The first mail after a pause goes out envelope first: its replies show that the server is still there,
+   before anything could be in doubt.
+6. Behind a chunk whose answer is outstanding a transaction begins with RSET: servers differ in whether a
+   refused chunk ends it.
+7. When the session breaks, a mail whose last octet is out is in doubt, and of any other it is certain that it
+   was not delivered. One whose content was not begun goes back to where it came from, since the break need
+   not have to do with it: unless it was the first of the session, or has been in three of them.
+8. Recipients that are refused because the server takes no more at a time get the mail in a transaction of
+   their own, next.
+9. A mail that is withdrawn is not sent unless its last octet is out. A server that waits for its content
+   would take an empty mail for it, so then the session ends.
+
+A step of the driver::
+
+    begin what may be begun → write the content that is agreed to → or else wait for answers
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from nina_smtp.envelope import Envelope
+from nina_smtp.errors import MessageRefused, NinaError, internal
+from nina_smtp.smtp.failures import lost, refusal, too_large, uncertain
+from nina_smtp.smtp.mail import Delivery, Mail, Refusal, Shipment, withdrawn
+from nina_smtp.smtp.phase import Phase
+from nina_smtp.smtp.transaction import Stage, Transaction
+from nina_smtp.smtp.wire import DotStuffer
+
+if TYPE_CHECKING:
+    from nina_smtp.smtp.session import Session
+
+MAX_ATTEMPTS = 3
+_WRITE = 128 * 1024  # octets of content handed to the transport at a time
+_SMALL = 64 * 1024  # octets of a mail that is written before anybody agreed to it
+_MINIMUM_RATE = 500  # octets a second: what a server has to take of the content, as Postfix has it
+_PAUSE = 1.0  # seconds after which the session is not taken for granted
+
+Take = Callable[[], Shipment | None]
+PutBack = Callable[[Shipment], None]
+
+
+@dataclass(slots=True, eq=False)
+class _InFlight:
+    shipment: Shipment
+    mail: Mail
+    transaction: Transaction
+    until: float = float("inf")
+
+
+class Carrier:
+    """The driver of one session. ``put_back`` takes the mails that rule 7 sends back."""
+
+    def __init__(self, session: Session, *, window: int = 1, put_back: PutBack | None = None) -> None:
+        self._session = session
+        self._connection = session.connection
+        self._protocol = session.connection.protocol
+        self._capabilities = session.capabilities
+        self._pipelining = "PIPELINING" in session.capabilities
+        self._chunking = "CHUNKING" in session.capabilities
+        self._timeouts = session.server.timeouts
+        self._facts = session.facts
+        self._window = window
+        self._put_back = put_back
+        self._flight: deque[_InFlight] = deque()
+        self._out: list[bytes] = []
+        self._out_size = 0
+        self._again: deque[Shipment] = deque()
+        self._time = asyncio.get_running_loop().time
+        self._since = self._time()  # since when the oldest answer is waited for; or when the last one came
+        self._carried = False
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another mail could be begun now."""
+        if not self._flight:
+            return self._session.usable
+        last = self._flight[-1].transaction
+        return (
+            last.content_out
+            and self._pipelining
+            and len(self._flight) < max(2, self._window)
+            and self._out_size < _WRITE
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any mail is in flight."""
+        return bool(self._flight)
+
+    def carries(self, shipment: Shipment) -> bool:
+        """Whether ``shipment`` is in flight here."""
+        return any(item.shipment is shipment for item in self._flight)
+
+    async def run(self, take: Take) -> None:
+        """Carries what ``take`` hands out, until it has nothing and the fate of all is known.
+
+        Nothing is raised for what the server does: every mail is settled, or put back. The session may have
+        ended then.
+        """
+        try:
+            while await self._step(take):
+                pass
+        except NinaError as error:
+            self._break(error)
+        except Exception as error:
+            self._break(internal(error))
+        except BaseException:  # cancelled
+            self._break(withdrawn(), final=True)
+            raise
+
+    async def _step(self, take: Take) -> bool:
+        while self.has_room and (shipment := self._again.popleft() if self._again else take()):
+            self._begin(shipment)
+        if not self._flight:
+            return False
+        head = self._flight[0]
+        transaction = head.transaction
+        if head.shipment.withdrawn and not transaction.content_out:
+            raise withdrawn()
+        if transaction.stage is Stage.CONTENT:
+            await self._content(head)
+        elif transaction.stage is Stage.EMPTY_CONTENT:
+            self._protocol.content_written()
+            transaction.content_written()
+            self._put(b".\r\n")
+        elif group := transaction.next_group():
+            self._put(self._protocol.send(*group))
+        else:
+            await self._answers(head)
+        return True
+
+    # Beginning a mail.
+
+    def _begin(self, shipment: Shipment) -> None:
+        together, content = False, b""
+        try:
+            mail = self._prepared(shipment)
+            if isinstance(mail, Mail) and self._goes_together(shipment, mail):
+                together, content = True, b"".join(mail.chunks())
+                _check_size(mail, len(content))
+        except NinaError as error:
+            mail = Delivery(error=error)
+        except Exception as error:
+            mail = Delivery(error=internal(error))
+        if isinstance(mail, Delivery):
+            self._tell(shipment, mail)
+            return
+        shipment.attempts += 1
+        transaction = self._transaction(mail, together)
+        item = _InFlight(shipment, mail, transaction)
+        if not self._flight:
+            self._since = self._time()
+            item.until = self._since + self._timeouts.total
+        self._session.transaction_open = True
+        self._flight.append(item)
+        self._put(self._protocol.send(*transaction.next_group()))
+        if together:
+            self._put(b"BDAT %d LAST\r\n" % mail.size)
+            self._last_octets(item, content)
+
+    def _prepared(self, shipment: Shipment) -> Mail | Delivery:
+        mail = shipment.prepare(self._capabilities)
+        if isinstance(mail, Mail):
+            limit = self._capabilities.size
+            if limit is not None and mail.size > limit:
+                raise too_large(mail.size, limit)
+            if shipment.excess:
+                recipients = tuple(refusal.address for refusal in shipment.excess)
+                mail = replace(mail, envelope=Envelope(mail.envelope.sender, recipients))
+        return mail
+
+    def _transaction(self, mail: Mail, together: bool) -> Transaction:
+        last = self._flight[-1].transaction if self._flight else None
+        return Transaction(
+            mail.envelope,
+            self._capabilities,
+            size=mail.size,
+            eight_bit=mail.eight_bit,
+            smtputf8=mail.smtputf8,
+            reset=last.chunked if last else self._session.transaction_open,
+            together=together,
+        )
+
+    def _goes_together(self, shipment: Shipment, mail: Mail) -> bool:
+        ordered = shipment.source is not None and shipment.source.ordered
+        return (
+            self._chunking
+            and self._pipelining
+            and mail.size <= _SMALL
+            and len(self._flight) < (1 if ordered else self._window)
+            and self._time() - self._since < _PAUSE
+        )
+
+    # Writing.
+
+    async def _content(self, item: _InFlight) -> None:
+        """Everything but the last octets is written; those wait for what may follow them."""
+        stuffer = None if item.transaction.chunked else DotStuffer()
+        deadline = min(item.until, self._time() + self._timeouts.data + item.mail.size / _MINIMUM_RATE)
+        if stuffer is None:
+            self._put(b"BDAT %d LAST\r\n" % item.mail.size)
+        item.shipment.begun = True
+        written = 0
+        for chunk in item.mail.chunks():
+            if self._out_size >= _WRITE:
+                self._flush()
+                await self._connection.taken(deadline)
+                if item.shipment.withdrawn:
+                    raise withdrawn()
+                item.shipment.progress(written, item.mail.size)
+            written += len(chunk)
+            if written > item.mail.size:
+                break
+            self._put(stuffer.feed(chunk) if stuffer else chunk)
+        _check_size(item.mail, written)
+        self._last_octets(item, stuffer.end() if stuffer else b"")
+
+    def _last_octets(self, item: _InFlight, octets: bytes) -> None:
+        """From here on the mail may be delivered."""
+        self._connection.check(Phase.BODY)
+        item.shipment.begun = True
+        if item is self._flight[0]:
+            self._since = self._time()
+        self._protocol.content_written(chunked=item.transaction.chunked)
+        item.transaction.content_written()
+        item.shipment.content_out = item.transaction.error is None
+        self._put(octets)
+        item.shipment.progress(item.mail.size, item.mail.size)
+
+    def _put(self, octets: bytes) -> None:
+        self._out.append(octets)
+        self._out_size += len(octets)
+
+    def _flush(self) -> None:
+        if self._out:
+            octets = b"".join(self._out)
+            self._out.clear()
+            self._out_size = 0
+            self._connection.write(octets)
+
+    # Reading.
+
+    async def _answers(self, head: _InFlight) -> None:
+        self._flush()
+        phase = self._protocol.phase or Phase.DOT
+        seconds = self._seconds(phase)
+        answers = await self._connection.answers(phase, seconds, min(head.until, self._since + seconds))
+        if answers:
+            self._since = self._time()
+        for answer in answers:
+            item = self._flight[0]
+            item.transaction.receive(answer)
+            if item.transaction.stage is Stage.OVER:
+                self._flight.popleft()
+                self._over(item)
+
+    def _seconds(self, phase: Phase) -> float:
+        if phase is Phase.DOT:
+            return self._timeouts.final
+        return self._timeouts.data if phase is Phase.DATA else self._timeouts.command
+
+    def _over(self, item: _InFlight) -> None:
+        transaction = item.transaction
+        self._carried = True
+        self._session.transaction_open = bool(self._flight) or transaction.leaves_open
+        if self._flight:
+            self._flight[0].until = self._since + self._timeouts.total
+        excess = [refusal for refusal in transaction.refused if _too_many(refusal)]
+        if excess and transaction.taken and not transaction.error:
+            self._split(item, excess)
+        else:
+            self._settle(item, transaction.error)
+        if transaction.ends_session:
+            assert transaction.error
+            raise transaction.error
+
+    def _split(self, item: _InFlight, excess: list[Refusal]) -> None:
+        """The server takes no more recipients at a time: the others are next (RFC 5321 4.5.3.1.10)."""
+        transaction, shipment = item.transaction, item.shipment
+        others = tuple(refusal for refusal in transaction.refused if refusal not in excess)
+        part = Delivery(tuple(transaction.accepted), others, transaction.reply)
+        shipment.so_far = (*shipment.so_far, part)
+        shipment.excess = tuple(excess)
+        shipment.attempts -= 1
+        shipment.begun = shipment.content_out = False
+        self._again.append(shipment)
+
+    def _settle(self, item: _InFlight, error: NinaError | None) -> None:
+        transaction = item.transaction
+        accepted = () if error else tuple(transaction.accepted)
+        self._tell(item.shipment, Delivery(accepted, tuple(transaction.refused), transaction.reply, error))
+
+    def _tell(self, shipment: Shipment, delivery: Delivery) -> None:
+        delivery.attempts = shipment.attempts
+        delivery.server = self._facts
+        if shipment.source:
+            shipment.source.landed()
+        shipment.settled(shipment.sum_up(delivery) if shipment.so_far else delivery)
+
+    # The end of the session.
+
+    def _break(self, error: NinaError, *, final: bool = False) -> None:
+        """Rule 7. ``final``: nothing is put back, since nobody will take it."""
+        self._connection.abort()
+        self._out.clear()
+        self._out_size = 0
+        flight, self._flight = self._flight, deque()
+        for index, item in enumerate(flight):
+            transaction = item.transaction
+            if transaction.in_doubt:
+                self._settle(item, uncertain(error.message, error.reply))
+            elif transaction.error:
+                self._settle(item, transaction.error)
+            elif transaction.closing:
+                self._settle(item, lost(f"the server said {transaction.closing}", Phase.RCPT))
+            elif self._may_go_back(item, index) and not final:
+                assert self._put_back
+                self._put_back(item.shipment)
+            else:
+                self._settle(item, _refused_early(error) or error)
+        while self._again:
+            shipment = self._again.popleft()
+            if self._put_back and not final and not shipment.withdrawn:
+                self._put_back(shipment)
+            else:
+                self._tell(shipment, Delivery(error=error))
+
+    def _may_go_back(self, item: _InFlight, index: int) -> bool:
+        return (
+            self._put_back is not None
+            and (index > 0 or self._carried)
+            and not item.shipment.begun
+            and not item.shipment.withdrawn
+            and item.shipment.attempts < MAX_ATTEMPTS
+        )
+
+
+def _check_size(mail: Mail, octets: int) -> None:
+    if octets != mail.size:  # a server would take what is beyond a chunk for commands
+        raise ValueError("the content has not the size that was announced")
+
+
+def _too_many(refused: Refusal) -> bool:
+    reply = refused.reply
+    if reply.code != 452:
+        return False
+    return reply.enhanced_code == "4.5.3" or (
+        reply.enhanced_code is None and "too many" in reply.text.lower()
+    )
+
+
+def _refused_early(error: NinaError) -> NinaError | None:
+    """The server refused the message before it had all of it, which is rude but clear."""
+    if error.phase == Phase.BODY.value and error.reply and 400 <= error.reply.code < 600:
+        return refusal(MessageRefused, "The server refused the message", Phase.BODY, error.reply)
+    return None
