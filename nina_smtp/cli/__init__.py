@@ -8,10 +8,9 @@ unknown; 2 bad usage, or invalid input before anything was sent; 3 the credentia
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from nina_smtp.cli.output import Unwritable, print_error, status_of
+from nina_smtp.cli.output import Unwritable, print_error, say, status_of
 from nina_smtp.errors import NinaError
 
 
@@ -24,10 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NinaError as error:
         return _told(error)
     except Unwritable as error:
-        print(f"nina-smtp: the result could not be written ({error}); what was sent is sent", file=sys.stderr)
+        say(f"nina-smtp: the result could not be written ({error}); what was sent is sent")
         return 74
     except KeyboardInterrupt:
-        print("nina-smtp: interrupted", file=sys.stderr)
+        say("nina-smtp: interrupted")
         return 130
     except BrokenPipeError:
         return 141  # whoever read our output has gone, as with any Unix filter
@@ -37,7 +36,7 @@ def _told(error: NinaError) -> int:
     try:
         return print_error(error)
     except Unwritable:
-        print(f"nina-smtp: {error.message}", file=sys.stderr)
+        say(f"nina-smtp: {error.message}")
         return status_of(error)
 
 

@@ -40,6 +40,9 @@ def add_send(subparsers: Subparsers) -> None:
     parser.add_argument("--eml", metavar="DIR", type=Path, help="write each finished message as DIR/N.eml")
     parser.add_argument("--idempotency-key", metavar="K", help="the same Message-IDs whenever K is the same")
     parser.add_argument("--jsonl", action="store_true", help="print one line for each item")
+    parser.add_argument(
+        "--no-progress", dest="progress", action="store_false", help="show no progress on the terminal"
+    )
 
 
 def send(options: argparse.Namespace) -> int:

@@ -42,6 +42,8 @@ def say(text: str) -> None:
     """One line for people, on standard error. Control characters are escaped: part of it may be a
     server's.
     """
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison]  # the shell closed it: print would
+        return  # take standard output
     shown = "".join(c if c.isprintable() or c in "\n " else c.encode("unicode_escape").decode() for c in text)
     print(shown, file=sys.stderr, flush=True)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nina_smtp.api import mail_node, mail_task
 from nina_smtp.cli import files
 from nina_smtp.cli.output import explain, print_json, status_of_results
+from nina_smtp.cli.progress import Tally, is_possible, showing
 from nina_smtp.delivery.result import Result, Results
 from nina_smtp.errors import ParameterError
 
@@ -28,9 +29,12 @@ def run_send(options: argparse.Namespace) -> int:
     task = mail_task(node, credential, items, key=options.idempotency_key)
     keep = _eml_writer(options.eml) if options.eml else None
     results = Results()
+    tally = Tally(_count_mails(node, len(task.items)))
+    shown = options.progress and not options.dry_run and is_possible(lines=options.jsonl)
 
     def settle(result: Result) -> None:
         results.append(result)
+        tally.settled(result)
         if options.jsonl:
             print_json(result.as_dict(), indent=None)
 
@@ -39,7 +43,14 @@ def run_send(options: argparse.Namespace) -> int:
         assert current
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
-        done = await mail_node().deliver(task, dry_run=options.dry_run, on_message=keep, on_result=settle)
+        async with showing(tally) if shown else nullcontext():
+            done = await mail_node().deliver(
+                task,
+                dry_run=options.dry_run,
+                on_message=keep,
+                on_result=settle,
+                on_progress=tally.written if shown else None,
+            )
         results.on_partial = done.on_partial
 
     stopped: int | None = None
@@ -54,6 +65,12 @@ def run_send(options: argparse.Namespace) -> int:
         print_json(dicts[0] if not isinstance(items, list) and len(dicts) == 1 else {"results": dicts})
     explain(results, dry_run=options.dry_run, stopped=stopped is not None)
     return status_of_results(results) if stopped is None else stopped
+
+
+def _count_mails(node: Mapping[str, Any], items: int) -> int:
+    options: Any = node.get("options")
+    once = isinstance(options, Mapping) and cast(Mapping[str, Any], options).get("mode") == "once"
+    return min(1, items) if once else items
 
 
 def _eml_writer(folder: Path) -> Callable[[int, Message], None]:

@@ -60,7 +60,7 @@ class Pool:
     ) -> None:
         if error:
             for line in self._lines.values():
-                line.withdraw()
+                line.withdraw_all()
         for line in tuple(self._lines.values()):
             await line.finished()
         self._pool = None
@@ -88,8 +88,17 @@ class Pool:
             raise RuntimeError("use the pool within async with")
         line = self._lines.get(caller)
         if line is None:
-            line = self._lines[caller] = _Line(self._pool)
-        return await line.send(_Order(message, self.account, on_progress, on_result))
+            line = self._lines[caller] = _Line(self._pool, lambda: self._lines.pop(caller, None))
+        order = _Order(line, message, self.account, on_progress, on_result)
+        try:
+            while line.is_full:
+                await line.place()
+            line.add(order)
+            return await order.outcome
+        except asyncio.CancelledError:
+            order.outcome.cancel()
+            line.withdraw(order)
+            raise
 
 
 class _Order(Outgoing):
@@ -97,18 +106,20 @@ class _Order(Outgoing):
 
     def __init__(
         self,
+        line: _Line,
         message: Email | Message | Built,
         account: Account,
         on_progress: Progress | None,
         on_result: OnResult | None,
     ) -> None:
+        self._line = line
         self._given = message
         self._account = account
         self._on_progress = on_progress
         self._on_result = on_result
+        self._fault: Exception | None = None
         self._began = monotonic()
         self.outcome: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self.line: _Line | None = None
 
     def build(self) -> Message:
         given = self._given
@@ -119,8 +130,12 @@ class _Order(Outgoing):
         return self._account.policy.enforced(given)
 
     def progress(self, written: int, size: int) -> None:
-        if self._on_progress:
-            self._on_progress(written, size)
+        if self._on_progress and not self._fault:
+            try:
+                self._on_progress(written, size)
+            except Exception as fault:  # told to who sends this, not to the session others are on
+                self._fault = fault
+                self.withdrawn = True
 
     def ended(self, message: Message | None, delivery: Delivery) -> None:
         warnings = self._account.warnings
@@ -138,54 +153,83 @@ class _Order(Outgoing):
             warnings=(*warnings, *message.warnings) if message else warnings,
             error=error_of(delivery),
         )
-        if self.line:
-            self.line.forget(self)
+        self._line.forget(self)
         try:
             if self._on_result:
                 self._on_result(result)
-        finally:
-            if self.outcome.done():
-                pass  # whoever waited was cancelled
-            elif delivery.error:
-                self.outcome.set_exception(delivery.error)
-            else:
-                self.outcome.set_result(result)
+        except Exception as fault:
+            self._fault = self._fault or fault
+        if self.outcome.done():
+            return  # whoever waited was cancelled
+        if error := self._fault or delivery.error:
+            self.outcome.set_exception(error)
+        else:
+            self.outcome.set_result(result)
 
 
 class _Line:
     """One caller's mails, waiting for their turn."""
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool, over: Callable[[], object]) -> None:
         self._pool = pool
+        self._over = over
+        self._closed = False
         self._waiting: deque[_Order] = deque()
         self._unfinished: set[_Order] = set()
-        self._places = asyncio.Semaphore(MAX_WAITING)
         self._source = Source(self._next, backlog=self._waiting.__len__)
+        self._outside: deque[asyncio.Future[None]] = deque()
         self._finished: asyncio.Future[None] | None = None
 
-    async def send(self, order: _Order) -> Result:
-        await self._places.acquire()
-        order.line = self
+    @property
+    def is_full(self) -> bool:
+        """Whether nobody else may get in line."""
+        return len(self._waiting) >= MAX_WAITING and not self._closed
+
+    async def place(self) -> None:
+        """Returns when there may be a place."""
+        gate = asyncio.get_running_loop().create_future()
+        self._outside.append(gate)
+        try:
+            await gate
+        except asyncio.CancelledError:
+            self._let_in()  # the place may have been this one's
+            raise
+
+    def add(self, order: _Order) -> None:
+        """``order`` is the last in line; or withdrawn, if nothing is sent any more."""
+        if self._closed:
+            self.withdraw(order)
+            return
         self._unfinished.add(order)
         self._waiting.append(order)
         self._pool.add(self._source)
-        try:
-            return await order.outcome
-        except asyncio.CancelledError:
-            self._withdraw(order)
-            raise
 
     def forget(self, order: _Order) -> None:
         """The fate of ``order`` is known."""
         self._unfinished.discard(order)
-        if self._finished and not self._unfinished:
-            self._finished.set_result(None)
-            self._finished = None
+        if not self._unfinished and not self._outside:
+            self._over()
+            if self._finished and not self._finished.done():
+                self._finished.set_result(None)
 
-    def withdraw(self) -> None:
+    def withdraw(self, order: _Order) -> None:
+        """``order`` is not sent, unless it is on its way."""
+        order.withdrawn = True
+        if order in self._waiting:
+            self._waiting.remove(order)
+            self._let_in()
+        elif order in self._unfinished:
+            self._pool.wake(order)
+            return
+        order.settled(Delivery(error=withdrawn(), attempts=0))
+
+    def withdraw_all(self) -> None:
         """Nothing more is sent of what is not on its way."""
+        self._closed = True
+        while self._outside:
+            self._let_in()
         for order in tuple(self._unfinished):
-            self._withdraw(order)
+            self.withdraw(order)
 
     async def finished(self) -> None:
         """Returns when the fate of every mail is known."""
@@ -193,17 +237,17 @@ class _Line:
             self._finished = asyncio.get_running_loop().create_future()
             await self._finished
 
-    def _withdraw(self, order: _Order) -> None:
-        order.withdrawn = True
-        if order in self._waiting:
-            self._waiting.remove(order)
-            self._places.release()
-            order.settled(Delivery(error=withdrawn(), attempts=0))
-        else:
-            self._pool.wake(order)
-
     def _next(self) -> Shipment | None:
         if not self._waiting:
             return None
-        self._places.release()
-        return self._waiting.popleft()
+        order = self._waiting.popleft()
+        if self._outside:
+            self._let_in()
+        return order
+
+    def _let_in(self) -> None:
+        while self._outside:
+            gate = self._outside.popleft()
+            if not gate.done():
+                gate.set_result(None)
+                break

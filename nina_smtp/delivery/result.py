@@ -31,7 +31,7 @@ class OnPartial(StrEnum):
     FAIL = "fail"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """One mail, for the input item ``item``."""
 
@@ -123,6 +123,10 @@ class Results(list[Result]):
     def __init__(self, results: Iterable[Result] = (), on_partial: OnPartial = OnPartial.WARN) -> None:
         super().__init__(results)
         self.on_partial = on_partial
+
+    def __repr__(self) -> str:
+        """In short: asyncio writes out what a task has returned when it ends."""
+        return f"<Results of {len(self)} mails>"
 
     @property
     def succeeded(self) -> bool:

@@ -12,7 +12,7 @@ Every function returns one whole field without its final CRLF. The rules:
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64
+from binascii import b2a_base64, b2a_qp
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -78,11 +78,12 @@ def check_text(value: str, what: str = "It") -> str:
 
 def unstructured(name: str, value: str) -> str:
     """``Subject: …`` and the like. A reader gets exactly ``value`` back."""
-    if len(name) + 2 + len(value) <= LINE and not _NOT_PLAIN.search(value):
+    plain = not _NOT_PLAIN.search(value)
+    if plain and len(name) + 2 + len(value) <= LINE:
         return f"{name}: {value}"
     check_text(value, name)
-    if _NOT_PLAIN.search(value) or max(map(len, value.split(" "))) > HARD_LIMIT - LINE:
-        return f"{name}: {_FOLD.join(encoded_words(value, len(name) + 2))}"
+    if not plain or max(map(len, value.split(" "))) > HARD_LIMIT - LINE:
+        return f"{name}: {_FOLD.join(encoded_words(value, len(name) + 2, phrase=False))}"
     return _folded(f"{name}: ", value.split(" "))
 
 
@@ -144,13 +145,17 @@ def parameterized(name: str, value: str, parameters: Iterable[tuple[str, str]]) 
     return _folded(f"{name}: ", [f"{value};", *parts[:-1], parts[-1][:-1]])
 
 
-def encoded_words(text: str, used: int) -> list[str]:
+def encoded_words(text: str, used: int, *, phrase: bool = True) -> list[str]:
     """``text`` as encoded words (RFC 2047) of at most 75 characters; ``used`` columns of the line are taken.
 
-    Cut between characters, never inside one. Q where it is the shorter form (Latin scripts), else B.
+    Cut between characters, never inside one. Q where it is the shorter form (Latin scripts), else B. In a
+    ``phrase``, a display name, more has to be encoded than elsewhere (section 5).
     """
     data = text.encode()
-    quoted = data.decode("latin-1").translate(_Q)
+    if phrase:
+        quoted = data.decode("latin-1").translate(_Q)
+    else:
+        quoted = b2a_qp(data, quotetabs=True, header=True).replace(b"=\n", b"").replace(b"?", b"=3F").decode()
     if len(quoted) > len(data) * 4 // 3 + 4:
         return _b_words(data, used)
     if len(quoted) <= ENCODED_LINE - used - 12:

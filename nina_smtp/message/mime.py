@@ -114,7 +114,7 @@ def compose(email: Email, *, utf8: bool | None = None) -> Message:
         raise MissingParameter("There is no recipient.", hint="Give at least one address.", parameter="to")
     if len(recipients) > MAX_MAILBOXES:
         raise _too_many("to")
-    needs_utf8 = not all(box.local_part.isascii() for box in (sender, *to, *cc, *reply_to))
+    needs_utf8 = not _ascii(sender, *to, *cc, *reply_to)
     eight_bit = needs_utf8 if utf8 is None else utf8
     now = time.time() if email.date is None else email.date
     message_id = _msg_id(email, sender)
@@ -126,9 +126,17 @@ def compose(email: Email, *, utf8: bool | None = None) -> Message:
         lines.append(header.addresses("Cc", cc, utf8=eight_bit))
     if reply_to:
         lines.append(header.addresses("Reply-To", reply_to, utf8=eight_bit))
-    lines.append(at("subject", header.unstructured, "Subject", email.subject))
+    try:
+        lines.append(header.unstructured("Subject", email.subject))
+    except ParameterError as error:
+        raise _named(error, "subject") from None
     lines.append(f"Message-ID: {message_id}")
-    lines.extend(_optional_headers(email))
+    if email.in_reply_to or email.references:
+        lines += _thread_headers(email)
+    if email.importance != "normal":
+        lines += _importance_headers(email.importance)
+    if email.headers:
+        lines += _custom_headers(email.headers)
     if email.secret_key is not None:
         lines.extend(_signatures(email, email.secret_key, message_id, int(now)))
     lines.append("MIME-Version: 1.0")
@@ -191,16 +199,18 @@ def _parsed(parameter: str, value: str | Mailbox | Sequence[str | Mailbox]) -> B
         return (value,)
     if isinstance(value, str):
         return at(parameter, parse_list, value)
-    if len(value) == 1 and isinstance(value[0], str):
-        return at(f"{parameter}[0]", parse_list, value[0])
     boxes: list[Mailbox] = []
-    for index, one in enumerate(value):
-        if isinstance(one, Mailbox):
-            boxes.append(one)
-        else:
-            boxes.extend(at(f"{parameter}[{index}]", parse_list, one))
-        if len(boxes) > MAX_MAILBOXES:
-            raise _too_many(parameter)
+    index = 0
+    try:
+        for index, one in enumerate(value):  # noqa: B007 - the error names it
+            if isinstance(one, Mailbox):
+                boxes.append(one)
+            else:
+                boxes += parse_list(one)
+    except ParameterError as error:
+        raise _named(error, f"{parameter}[{index}]") from None
+    if len(boxes) > MAX_MAILBOXES:
+        raise _too_many(parameter)
     return tuple(boxes)
 
 
@@ -233,7 +243,7 @@ def _msg_id(email: Email, sender: Mailbox) -> str:
     return at("messageId", parse_msg_id, email.message_id)
 
 
-def _optional_headers(email: Email) -> Iterator[str]:
+def _thread_headers(email: Email) -> Iterator[str]:
     in_reply_to = at("inReplyTo", parse_msg_id, email.in_reply_to) if email.in_reply_to else None
     references = at("references", parse_references, list(email.references)) if email.references else ()
     if in_reply_to:
@@ -241,17 +251,34 @@ def _optional_headers(email: Email) -> Iterator[str]:
         references = references or (in_reply_to,)  # RFC 5322 3.6.4: a reply refers to what it answers
     if references:
         yield header.identifiers("References", references)
-    if email.importance != "normal":
-        if email.importance not in _IMPORTANCE:
-            raise ParameterError(
-                f"{email.importance[:40]!a} is not an importance.",
-                hint="normal, high or low.",
-                parameter="importance",
-            )
-        importance, priority, ms_priority = _IMPORTANCE[email.importance]
-        yield f"Importance: {importance}"
-        yield f"X-Priority: {priority}"
-        yield f"X-MSMail-Priority: {ms_priority}"
-    for name, value in email.headers.items():
+
+
+def _importance_headers(name: str) -> Iterator[str]:
+    if name not in _IMPORTANCE:
+        raise ParameterError(
+            f"{name[:40]!a} is not an importance.", hint="normal, high or low.", parameter="importance"
+        )
+    importance, priority, ms_priority = _IMPORTANCE[name]
+    yield f"Importance: {importance}"
+    yield f"X-Priority: {priority}"
+    yield f"X-MSMail-Priority: {ms_priority}"
+
+
+def _custom_headers(headers: Mapping[str, str]) -> list[str]:
+    name, lines = "", list[str]()
+    try:
+        for name, value in headers.items():
+            lines.append(header.custom(name, value))
+    except ParameterError as error:
         place = f"headers.{name[:80]}" if name.isprintable() else f"headers.{name[:80]!a}"
-        yield at(place, header.custom, name, value)
+        raise _named(error, place) from None
+    return lines
+
+
+def _ascii(*mailboxes: Mailbox) -> bool:
+    return "".join([box.local_part for box in mailboxes]).isascii()
+
+
+def _named(error: ParameterError, parameter: str) -> ParameterError:
+    error.parameter = error.parameter or parameter
+    return error

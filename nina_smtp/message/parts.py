@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from html import unescape
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
 from nina_smtp.errors import ParameterError
@@ -48,7 +48,7 @@ _REFERENCES = (
 class Part(NamedTuple):
     """Header fields, each without its line end, and the octets below them."""
 
-    headers: list[str]
+    headers: tuple[str, ...]
     pieces: list[Piece]
 
 
@@ -112,8 +112,7 @@ class Body:
         except ParameterError as error:
             error.parameter = parameter
             raise
-        kind = f"Content-Type: text/{subtype}; charset=utf-8"
-        return Part([kind, f"Content-Transfer-Encoding: {encoded.encoding}"], [encoded.octets])
+        return Part(_text_headers(subtype, encoded.encoding), [encoded.octets])
 
     def _attachments(self) -> tuple[list[Part], list[Part]]:
         inline: list[Part] = []
@@ -161,7 +160,7 @@ class Body:
         if content_id and not referred and self._html is not None:
             self.warnings.append(f"Nothing in the HTML refers to cid:{content_id} ({place}).")
         headers.append(header.parameterized("Content-Disposition", disposition, [("filename", filename)]))
-        return Part(headers, [content]), content_id, disposition == "inline" and bool(content_id)
+        return Part(tuple(headers), [content]), content_id, disposition == "inline" and bool(content_id)
 
     @cached_property
     def _referred_ids(self) -> frozenset[str]:
@@ -175,11 +174,23 @@ class Body:
         pieces: list[Piece] = []
         between = b"--" + boundary + b"\r\n"
         for part in parts:
-            pieces += (between, "\r\n".join(part.headers).encode(), b"\r\n\r\n", *part.pieces)
+            pieces += (between, _head(part.headers), *part.pieces)
             between = b"\r\n--" + boundary + b"\r\n"
         pieces.append(b"\r\n--" + boundary + b"--\r\n")
         extra = "".join(f' {key}="{value}";' for key, value in parameters)
-        return Part([f'Content-Type: multipart/{subtype};{extra}\r\n boundary="{boundary.decode()}"'], pieces)
+        return Part(
+            (f'Content-Type: multipart/{subtype};{extra}\r\n boundary="{boundary.decode()}"',), pieces
+        )
+
+
+@lru_cache
+def _text_headers(subtype: str, encoding: str) -> tuple[str, ...]:
+    return (f"Content-Type: text/{subtype}; charset=utf-8", f"Content-Transfer-Encoding: {encoding}")
+
+
+@lru_cache
+def _head(headers: tuple[str, ...]) -> bytes:
+    return "\r\n".join(headers).encode() + b"\r\n\r\n"
 
 
 def at(parameter: str, check: Callable[..., T], *arguments: Any) -> T:
@@ -191,8 +202,12 @@ def at(parameter: str, check: Callable[..., T], *arguments: Any) -> T:
         raise
 
 
-def joined(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+def joined(pieces: Sequence[Piece]) -> tuple[Piece, ...]:
     """Neighbouring octets as one piece, so that a small mail is one write."""
+    try:
+        return (b"".join(cast(Iterable[bytes], pieces)),)
+    except TypeError:  # a file is among them
+        pass
     found: list[Piece] = []
     run: list[bytes] = []
     for piece in pieces:

@@ -38,6 +38,9 @@ _FIELD_NAME = 100  # characters: enough to know a header by
 _ADDRESS_FIELD = re.compile(r"(?:resent-)?(?:to|cc|bcc|from|sender|reply-to)\s*:", re.IGNORECASE)
 
 
+_HTML = re.compile(r"[&<>\"']")
+
+
 class Mode(Enum):
     """What the text is that a template makes."""
 
@@ -51,11 +54,11 @@ class Mode(Enum):
 class Place:
     """Where the next value goes: of the text before it, what matters."""
 
-    __slots__ = ("_field", "_free", "_mode", "_odd_quotes", "_tail", "_tricky")
+    __slots__ = ("_field", "_mode", "_odd_quotes", "_tail", "_tricky", "is_free")
 
     def __init__(self, mode: Mode) -> None:
         self._mode = mode
-        self._free = mode in (Mode.TEXT, Mode.HTML)
+        self.is_free = mode in (Mode.TEXT, Mode.HTML)
         self._field = ""  # how the current header begins
         self._tail = "\n"  # the last two characters: a line end may come in two pieces
         self._odd_quotes = False
@@ -63,7 +66,7 @@ class Place:
 
     def wrote(self, text: str) -> None:
         """``text`` comes next, whoever it is from."""
-        if self._free:
+        if self.is_free:
             return
         if self._mode is Mode.MESSAGE:
             text = self._in_header(text)
@@ -72,9 +75,9 @@ class Place:
 
     def insert(self, value: Any) -> str:
         """``value`` as the text to write here. Raises TemplateError for what may not stand here."""
-        text = shown(value)
-        if self._free:
-            return escape(text) if self._mode is Mode.HTML else text
+        text = value if type(value) is str else shown(value)
+        if self.is_free:
+            return escape(text) if self._mode is Mode.HTML and _HTML.search(text) else text
         if self._mode is Mode.MESSAGE and ":" in self._field and not _ADDRESS_FIELD.match(self._field):
             _check_header(text)
         else:
@@ -89,7 +92,7 @@ class Place:
             return text
         whole = self._tail + text
         self._tail = whole[-2:]
-        self._free = _HEADER_END.search(whole) is not None
+        self.is_free = _HEADER_END.search(whole) is not None
         *before, last = _FIELD_START.split(whole)
         if not before:
             return text

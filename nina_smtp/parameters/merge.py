@@ -128,6 +128,7 @@ class Merger:
                     f"extract.{name} is not a JSONPath.", parameter=f"extract.{name}", source="node"
                 )
             self._finders[name] = (path, _located(f"extract.{name}", "node", compile_path, path))
+        self._named = frozenset(self._node) | frozenset(self._finders)
         wanted = [p for p in table if auto_extract is AutoExtract.ALL or p.is_content]
         self._auto = {
             spelling: (name, _fits(parameter))
@@ -151,8 +152,9 @@ class Merger:
         )
         values: dict[str, Any] = {}
         sources: dict[str, Source] = {}
+        named = {*self._named, *upstream.inner, *upstream.by_name, *upstream.outer}
         for parameter in self._table:
-            candidates = self._candidates(parameter, values, upstream)
+            candidates = self._candidates(parameter, values, upstream) if parameter.name in named else ()
             if candidates:
                 value, source, path = candidates[0]
                 values[parameter.name] = _located(parameter.name, source, parameter.check, value)
@@ -171,12 +173,8 @@ class Merger:
             value = self._node[name]
             if parameter.empty_is_value or value != "":
                 value = _filled_in(name, value, upstream.scope, self._mode(name, values))
-                if (
-                    parameter.is_text
-                    and isinstance(value, (int, float))
-                    and isinstance(self._node[name], str)
-                ):
-                    value = shown(value)  # a template with a number in it is a text with a number in it
+                if parameter.is_text:
+                    value = _as_text(self._node[name], value)
                 if _is_present(value, parameter):
                     found.append((value, "node", None))
         if name in self._finders:
@@ -270,11 +268,19 @@ def _filled_in(place: str, value: Any, scope: Mapping[str, Any] | None, mode: Mo
     if isinstance(value, Mapping):
         if _is_literal(value):  # pyright: ignore[reportUnknownArgumentType]
             return _Literal(value["literal"]) if value["literal"] == "" else value["literal"]  # pyright: ignore[reportUnknownVariableType]
-        return {k: _filled_in(f"{place}.{k}", v, scope, Mode.TEXT, depth + 1) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {
+            k: _as_text(v, _filled_in(f"{place}.{k}", v, scope, Mode.TEXT, depth + 1))
+            for k, v in value.items()  # pyright: ignore[reportUnknownVariableType]
+        }
     if isinstance(value, list):
         inner = Mode.ADDRESS if mode is Mode.ADDRESSES else mode
         return [_filled_in(f"{place}[{n}]", v, scope, inner, depth + 1) for n, v in enumerate(value)]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return value
+
+
+def _as_text(given: Any, value: Any) -> Any:
+    """A template with a number in it is a text with a number in it."""
+    return shown(value) if isinstance(value, (int, float)) and isinstance(given, str) else value
 
 
 class _Literal(str):

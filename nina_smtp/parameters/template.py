@@ -43,14 +43,17 @@ class Template:
         """The text with the item's values in it, or the one value it asks for. Raises TemplateError."""
         if self.parts is None:
             return _by_library(self.text, self.mode, item)
-        values = [part if isinstance(part, str) else _value(item, part) for part in self.parts]
-        if len(values) == 1:
-            return whole(values[0], self.mode)
+        if len(self.parts) == 1:
+            (part,) = self.parts
+            return whole(part if isinstance(part, str) else _value(item, part), self.mode)
         place = Place(self.mode)
+        insert, wrote = place.insert, place.wrote
         texts: list[str] = []
-        for part, value in zip(self.parts, values, strict=True):
-            texts.append(part if isinstance(part, str) else place.insert(value))
-            place.wrote(texts[-1])
+        for part in self.parts:
+            text = part if isinstance(part, str) else insert(_value(item, part))
+            texts.append(text)
+            if not place.is_free:
+                wrote(text)
         return "".join(texts)
 
 

@@ -21,26 +21,30 @@ The rules (:mod:`nina_smtp.smtp.transaction` has those of a single mail):
 9. A mail that is withdrawn is not sent unless its last octet is out. A server that waits for its content
    would take an empty mail for it, so then the session ends.
 
-A step of the driver::
+The driver::
 
-    begin what may be begun → write the content that is agreed to → or else wait for answers
+    answers come in → mails are settled → what may go out now goes out, in one write → wait
+
+It runs where answers are read; its task is woken for contents that are too large for one write, for
+deadlines, and for the end.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import MessageRefused, NinaError, internal
-from nina_smtp.smtp.failures import lost, refusal, too_large, uncertain
+from nina_smtp.smtp.failures import lost, refusal, silent, too_large, uncertain
 from nina_smtp.smtp.mail import Delivery, Mail, Refusal, Shipment, withdrawn
 from nina_smtp.smtp.phase import Phase
+from nina_smtp.smtp.protocol import Answer
 from nina_smtp.smtp.transaction import Stage, Transaction
-from nina_smtp.smtp.wire import DotStuffer
+from nina_smtp.smtp.wire import DotStuffer, stuffed
 
 if TYPE_CHECKING:
     from nina_smtp.smtp.session import Session
@@ -73,7 +77,10 @@ class Carrier:
         self._capabilities = session.capabilities
         self._pipelining = "PIPELINING" in session.capabilities
         self._chunking = "CHUNKING" in session.capabilities
-        self._timeouts = session.server.timeouts
+        self._size_limit = session.capabilities.size
+        self._timeouts = timeouts = session.server.timeouts
+        self._seconds: defaultdict[Phase, float] = defaultdict(lambda: timeouts.command)
+        self._seconds |= {Phase.DATA: timeouts.data, Phase.DOT: timeouts.final}
         self._facts = session.facts
         self._window = window
         self._put_back = put_back
@@ -84,6 +91,8 @@ class Carrier:
         self._time = asyncio.get_running_loop().time
         self._since = self._time()  # since when the oldest answer is waited for; or when the last one came
         self._carried = False
+        self._fault: Exception | None = None
+        self._take: Take = lambda: None
 
     @property
     def has_room(self) -> bool:
@@ -113,9 +122,17 @@ class Carrier:
         Nothing is raised for what the server does: every mail is settled, or put back. The session may have
         ended then.
         """
+        self._take = take
+        self._connection.listen(self._hear)
         try:
-            while await self._step(take):
-                pass
+            while True:
+                self._proceed()
+                if not self._flight:
+                    break
+                if self._flight[0].transaction.stage is Stage.CONTENT:
+                    await self._stream(self._flight[0])
+                else:
+                    await self._wait()
         except NinaError as error:
             self._break(error)
         except Exception as error:
@@ -123,27 +140,72 @@ class Carrier:
         except BaseException:  # cancelled
             self._break(withdrawn(), final=True)
             raise
+        finally:
+            self._connection.listen(None)
 
-    async def _step(self, take: Take) -> bool:
-        while self.has_room and (shipment := self._again.popleft() if self._again else take()):
-            self._begin(shipment)
-        if not self._flight:
-            return False
-        head = self._flight[0]
-        transaction = head.transaction
-        if head.shipment.withdrawn and not transaction.content_out:
-            raise withdrawn()
-        if transaction.stage is Stage.CONTENT:
-            await self._content(head)
-        elif transaction.stage is Stage.EMPTY_CONTENT:
-            self._protocol.content_written()
-            transaction.content_written()
-            self._put(b".\r\n")
-        elif group := transaction.next_group():
-            self._put(self._protocol.send(*group))
-        else:
-            await self._answers(head)
-        return True
+    def _proceed(self) -> None:
+        """Writes all that may be written without waiting: envelopes, and contents that are small."""
+        while True:
+            while self.has_room and (shipment := self._next()):
+                self._begin(shipment)
+            if not self._flight:
+                break
+            item = self._flight[0]
+            transaction = item.transaction
+            if item.shipment.withdrawn and not transaction.content_out:
+                raise withdrawn()
+            if transaction.stage is Stage.CONTENT:
+                if item.mail.size > _SMALL:
+                    return  # the task has to write this, piece by piece
+                self._small_content(item)
+            elif transaction.stage is Stage.EMPTY_CONTENT:
+                self._last_octets(item, b".\r\n")
+            elif group := transaction.next_group():
+                self._put(self._protocol.send(*group))
+            else:
+                break
+        self._flush()
+
+    def _next(self) -> Shipment | None:
+        return self._again.popleft() if self._again else self._take()
+
+    def _hear(self, answers: list[Answer]) -> None:
+        """Takes answers as they come; the task is woken only for what has to wait, or is over."""
+        try:
+            self._since = self._time()
+            for answer in answers:
+                item = self._flight[0]
+                item.transaction.receive(answer)
+                if item.transaction.stage is Stage.OVER:
+                    self._flight.popleft()
+                    self._over(item)
+            self._proceed()
+            if self._flight and self._flight[0].transaction.stage is not Stage.CONTENT:
+                self._expect()
+                return
+        except Exception as error:
+            self._fault = error
+        self._connection.wake()
+
+    async def _wait(self) -> None:
+        """Until ``_hear`` has something for the task, or another mail is there."""
+        self._expect()
+        try:
+            await self._connection.wait()
+        except TimeoutError:
+            phase = self._phase
+            raise silent(phase, self._seconds[phase], encrypted=bool(self._connection.tls)) from None
+        if self._fault:
+            raise self._fault
+        if self._flight:
+            self._connection.check(self._phase)
+
+    def _expect(self) -> None:
+        self._connection.expect(min(self._flight[0].until, self._since + self._seconds[self._phase]))
+
+    @property
+    def _phase(self) -> Phase:
+        return self._protocol.phase or Phase.DOT
 
     # Beginning a mail.
 
@@ -171,13 +233,14 @@ class Carrier:
         self._flight.append(item)
         self._put(self._protocol.send(*transaction.next_group()))
         if together:
+            shipment.begun = True
             self._put(b"BDAT %d LAST\r\n" % mail.size)
             self._last_octets(item, content)
 
     def _prepared(self, shipment: Shipment) -> Mail | Delivery:
         mail = shipment.prepare(self._capabilities)
         if isinstance(mail, Mail):
-            limit = self._capabilities.size
+            limit = self._size_limit
             if limit is not None and mail.size > limit:
                 raise too_large(mail.size, limit)
             if shipment.excess:
@@ -209,8 +272,21 @@ class Carrier:
 
     # Writing.
 
-    async def _content(self, item: _InFlight) -> None:
-        """Everything but the last octets is written; those wait for what may follow them."""
+    def _small_content(self, item: _InFlight) -> None:
+        self._connection.check(Phase.BODY)
+        mail = item.mail
+        item.shipment.begun = True
+        content = b"".join(mail.chunks())
+        _check_size(mail, len(content))
+        if item.transaction.chunked:
+            self._put(b"BDAT %d LAST\r\n" % mail.size)
+            self._last_octets(item, content)
+        else:
+            self._last_octets(item, stuffed(content))
+
+    async def _stream(self, item: _InFlight) -> None:
+        """Writes a large content; its last octets wait for what may follow them in the same write."""
+        self._connection.check(Phase.BODY)
         stuffer = None if item.transaction.chunked else DotStuffer()
         deadline = min(item.until, self._time() + self._timeouts.data + item.mail.size / _MINIMUM_RATE)
         if stuffer is None:
@@ -233,8 +309,6 @@ class Carrier:
 
     def _last_octets(self, item: _InFlight, octets: bytes) -> None:
         """From here on the mail may be delivered."""
-        self._connection.check(Phase.BODY)
-        item.shipment.begun = True
         if item is self._flight[0]:
             self._since = self._time()
         self._protocol.content_written(chunked=item.transaction.chunked)
@@ -254,26 +328,7 @@ class Carrier:
             self._out_size = 0
             self._connection.write(octets)
 
-    # Reading.
-
-    async def _answers(self, head: _InFlight) -> None:
-        self._flush()
-        phase = self._protocol.phase or Phase.DOT
-        seconds = self._seconds(phase)
-        answers = await self._connection.answers(phase, seconds, min(head.until, self._since + seconds))
-        if answers:
-            self._since = self._time()
-        for answer in answers:
-            item = self._flight[0]
-            item.transaction.receive(answer)
-            if item.transaction.stage is Stage.OVER:
-                self._flight.popleft()
-                self._over(item)
-
-    def _seconds(self, phase: Phase) -> float:
-        if phase is Phase.DOT:
-            return self._timeouts.final
-        return self._timeouts.data if phase is Phase.DATA else self._timeouts.command
+    # What became of it.
 
     def _over(self, item: _InFlight) -> None:
         transaction = item.transaction
@@ -324,7 +379,8 @@ class Carrier:
         for index, item in enumerate(flight):
             transaction = item.transaction
             if transaction.in_doubt:
-                self._settle(item, uncertain(error.message, error.reply))
+                why = "it was interrupted while it waited for it." if final else error.message
+                self._settle(item, uncertain(why, error.reply))
             elif transaction.error:
                 self._settle(item, transaction.error)
             elif transaction.closing:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -177,46 +177,50 @@ class Connection:
     async def taken(self, deadline: float) -> None:
         """Waits while the server does not take what was written. Raises ReplyTimeout, ConnectionLost."""
         wire = self._connected()
+        wire.expect(deadline)
         try:
             while wire.paused and not wire.failure:
-                await wire.wait(deadline)
+                await wire.wait()
         except TimeoutError:
             raise ReplyTimeout("The server stopped taking the message.", phase=Phase.BODY.value) from None
         self.check(Phase.BODY)
 
     async def answer(self, phase: Phase, seconds: float) -> Answer:
         """The next answer. Raises ReplyTimeout, ConnectionLost, or the breach of protocol that was found."""
-        until = self.within(seconds)
-        while not (answers := await self.answers(phase, seconds, until)):
-            pass
-        return answers[0]
-
-    async def answers(self, phase: Phase, seconds: float, until: float) -> list[Answer]:
-        """The answers that are here, or come next; none when ``wake`` was called. Raises as ``answer``.
-
-        ``until`` is a moment on the loop's clock, ``seconds`` what it was reckoned from.
-        """
         wire = self._connected()
+        self.expect(self.within(seconds))
         try:
-            if not wire.has_spoken and not wire.failure:
-                await wire.wait(until)
+            while not wire.has_spoken:
+                self.check(phase)
+                await wire.wait()
         except TimeoutError:
             raise silent(phase, seconds, encrypted=bool(self.tls)) from None
-        if not wire.has_spoken:
-            self.check(phase)
-        return wire.take()
+        return wire.take()[0]
+
+    def listen(self, listener: Callable[[list[Answer]], None] | None) -> None:
+        """From now on ``listener`` hears the answers, at once; None: they wait to be taken."""
+        self._connected().listener = listener
+
+    def expect(self, until: float) -> None:
+        """From now on ``wait`` ends at ``until``, a moment on the loop's clock."""
+        self._connected().expect(until)
+
+    async def wait(self) -> None:
+        """Returns when something has happened. Raises TimeoutError at the moment that is expected."""
+        await self._connected().wait()
 
     async def idle(self, until: float) -> bool:
         """Whether ``wake`` was called before ``until``, and before the server ended the connection."""
         wire = self._connected()
+        wire.expect(until)
         try:
-            await wire.wait(until)
+            await wire.wait()
         except TimeoutError:
             return False
         return self.usable
 
     def wake(self) -> None:
-        """Ends ``answers`` or ``idle``: there is something else to do."""
+        """Ends ``wait`` or ``idle``: there is something else to do."""
         self._connected().wake()
 
     def check(self, phase: Phase) -> None:

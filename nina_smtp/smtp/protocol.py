@@ -23,9 +23,10 @@ States::
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from nina_smtp.errors import NinaError, ProtocolViolation, ServerRefused, TlsRequired
 from nina_smtp.smtp.capabilities import Capabilities
@@ -44,8 +45,7 @@ class State(Enum):
     OVER = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command line, without its CRLF. ``ends_group``: nothing goes out behind it before its reply."""
 
     line: bytes
@@ -58,8 +58,7 @@ class Command:
         return f"Command({line!r}, {self.phase.value})"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A reply, and the phase of what it answers."""
 
     phase: Phase
@@ -90,10 +89,16 @@ class Protocol:
 
     def send(self, *commands: Command) -> bytes:
         """The octets of ``commands``, to be written at once. Raises ValueError where a rule forbids it."""
-        for command in commands:
-            self._check(command)
-            self._waiting.append(command)
-        return b"".join(command.line + b"\r\n" for command in commands)
+        if self.violation:
+            raise ValueError("the connection is over")
+        if self._waiting and not self._may_follow:
+            raise ValueError("this command has to wait for the reply to the one before")
+        octets = b"\r\n".join([*[command.line for command in commands], b""])
+        _check_lines(commands, octets)
+        if len(commands) > 1:
+            self._check_group(commands)
+        self._waiting.extend(commands)
+        return octets
 
     def content_written(self, *, chunked: bool = False) -> None:
         """The last octet of a message goes out now: one more reply is to come."""
@@ -111,7 +116,9 @@ class Protocol:
             return answers
         try:
             for reply in self._parser.feed(data):
-                answers.append(self._answer(reply))  # noqa: PERF401 - those before a breach have to stay
+                if not self._waiting:
+                    raise _unasked(reply)
+                answers.append(_answer((self._waiting.popleft().phase, reply)))
         except (ProtocolViolation, ServerRefused) as error:
             error.phase = error.phase or (self.phase.value if self.phase else None)
             self.violation = error
@@ -129,26 +136,12 @@ class Protocol:
             raise self.violation
         self.capabilities = Capabilities()
 
-    def _answer(self, reply: Reply) -> Answer:
-        if self._waiting:
-            return Answer(self._waiting.popleft().phase, reply)
-        if reply.code == 421:
-            raise ServerRefused("The server closes the connection.", reply=reply)
-        raise ProtocolViolation(
-            "The server sent a reply that nothing asked for.",
-            hint="From here on its replies cannot be told apart. Look at what stands between you and it.",
-            reply=reply,
-        )
-
-    def _check(self, command: Command) -> None:
-        if self.violation:
-            raise ValueError("the connection is over")
-        line = command.line
-        limit = MAX_AUTH_LINE if command.phase is Phase.AUTH else MAX_COMMAND
-        if b"\r" in line or b"\n" in line or b"\0" in line or len(line) > limit:
-            raise ValueError("a command is one line, without NUL, and not too long")
-        if self._waiting and not self._may_follow:
-            raise ValueError("this command has to wait for the reply to the one before")
+    def _check_group(self, commands: Sequence[Command]) -> None:
+        if "PIPELINING" not in self.capabilities.keywords:
+            raise ValueError("without PIPELINING each command waits for the reply to the one before")
+        for command in commands[:-1]:
+            if command.ends_group:
+                raise ValueError("nothing may be written behind a command that ends its group")
 
     @property
     def _may_follow(self) -> bool:
@@ -156,4 +149,28 @@ class Protocol:
         return "PIPELINING" in self.capabilities.keywords and not self._waiting[-1].ends_group
 
 
+def _unasked(reply: Reply) -> NinaError:
+    """Rule 2."""
+    if reply.code == 421:
+        return ServerRefused("The server closes the connection.", reply=reply)
+    return ProtocolViolation(
+        "The server sent a reply that nothing asked for.",
+        hint="From here on its replies cannot be told apart. Look at what stands between you and it.",
+        reply=reply,
+    )
+
+
+def _check_lines(commands: Sequence[Command], octets: bytes) -> None:
+    """Rule 4, of all lines at once: a line end within one would be one too many."""
+    count = len(commands)
+    if octets.count(b"\r") != count or octets.count(b"\n") != count or b"\0" in octets:
+        raise ValueError("a command is one line, without NUL")
+    if len(octets) > MAX_COMMAND:
+        for command in commands:
+            if len(command.line) > (MAX_AUTH_LINE if command.phase is Phase.AUTH else MAX_COMMAND):
+                raise ValueError("a command is one line, and not too long")
+
+
+# A named tuple's own constructor is a Python function, which costs as much as all else about a reply.
+_answer = cast(Callable[[tuple[Phase, Reply]], Answer], partial(cast(Any, tuple).__new__, Answer))
 _CONTENT = Command(b".", Phase.DOT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from nina_smtp.errors import ProtocolViolation
 from nina_smtp.secret import MASK
@@ -32,11 +32,11 @@ class Reply:
 
     code: int
     lines: tuple[str, ...]
+    is_positive: bool = field(init=False, repr=False, compare=False)
+    """2yz: done."""
 
-    @property
-    def is_positive(self) -> bool:
-        """2yz: done."""
-        return 200 <= self.code < 300
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_positive", 200 <= self.code < 300)
 
     @property
     def is_transient(self) -> bool:
@@ -52,6 +52,8 @@ class Reply:
     @property
     def text(self) -> str:
         """The text of all lines, the enhanced status code said once."""
+        if len(self.lines) == 1:
+            return self.lines[0]
         prefix = f"{self.enhanced_code} " if self.enhanced_code else ""
         return prefix + " ".join(line.removeprefix(prefix) for line in self.lines)
 
@@ -65,7 +67,7 @@ class ReplyParser:
 
     def __init__(self, redact: Callable[[bytes], bytes] = bytes) -> None:
         self._redact = redact
-        self._buffer = bytearray()
+        self._buffer = b""
         self._code = 0
         self._lines: list[bytes] = []
         self._size = 0
@@ -78,23 +80,19 @@ class ReplyParser:
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Reply]:
         """The replies that are complete with ``data``, one by one. Raises ProtocolViolation."""
-        self._buffer += data
-        start = 0
-        try:
-            while (end := self._buffer.find(b"\n", start, start + MAX_LINE)) >= 0:
-                line = bytes(self._buffer[start:end]).removesuffix(b"\r")
-                start = end + 1
-                if reply := self._line(line):
-                    yield reply
-            if len(self._buffer) - start >= MAX_LINE:
-                start = len(self._buffer)
-                raise ProtocolViolation(f"The server sent a line of more than {MAX_LINE} octets.", hint=_HINT)
-        finally:
-            del self._buffer[:start]
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            if not self._lines and (known := self._known.get(line)):
+                yield known
+            elif reply := self._line(line):
+                yield reply
+        if len(self._buffer) >= MAX_LINE:
+            raise _too_long()
 
-    def _line(self, line: bytes) -> Reply | None:
-        if not self._lines and (known := self._known.get(line)):
-            return known
+    def _line(self, raw: bytes) -> Reply | None:
+        if len(raw) >= MAX_LINE:
+            raise _too_long()
+        line = raw.removesuffix(b"\r")
         found = _LINE.fullmatch(line)
         if not found:
             raise ProtocolViolation(
@@ -119,7 +117,7 @@ class ReplyParser:
             return None
         reply = Reply(code, tuple(escaped(line) for line in self._redacted()))
         if len(self._lines) == 1 and len(self._known) < MAX_KNOWN:
-            self._known[line] = reply
+            self._known[raw] = reply
         self._lines, self._size = [], 0
         return reply
 
@@ -132,6 +130,10 @@ class ReplyParser:
             if self._redact(whole) != whole:
                 return [part[1] + MASK.encode() for part in parts if part]
         return lines
+
+
+def _too_long() -> ProtocolViolation:
+    return ProtocolViolation(f"The server sent a line of more than {MAX_LINE} octets.", hint=_HINT)
 
 
 def escaped(octets: bytes) -> str:

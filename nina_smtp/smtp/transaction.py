@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
+from functools import lru_cache
 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import (
@@ -83,12 +84,9 @@ class Transaction:
         self.closing: Reply | None = None
         """What the server said at a recipient that ends the session: it will not read the content."""
         self._pipelined = "PIPELINING" in capabilities.keywords
-        self._commands = [_mail(envelope.sender, capabilities, size, eight_bit, smtputf8)]
-        self._commands += [
-            Command(b"RCPT TO:<" + recipient.encode() + b">", Phase.RCPT) for recipient in envelope.recipients
-        ]
-        if reset:
-            self._commands.insert(0, _RSET)
+        self._commands = [_RSET] if reset else []
+        self._commands.append(_mail(envelope.sender, capabilities, size, eight_bit, smtputf8))
+        self._commands += [_rcpt(recipient) for recipient in envelope.recipients]
         if not self.chunked:
             self._commands.append(_DATA)
         self._written = self._replies = self._named = 0
@@ -127,18 +125,17 @@ class Transaction:
     def receive(self, answer: Answer) -> None:
         """Takes the reply to the oldest command that has none; ``error`` says that nothing will be sent."""
         self._replies += 1
-        reply = answer.reply
-        match answer.phase:
-            case Phase.RCPT:
-                self._rcpt_reply(reply)
-            case Phase.MAIL:
-                self._mail_reply(reply)
-            case Phase.DATA:
-                self._data_reply(reply)
-            case Phase.DOT:
-                self._verdict(reply)
-            case _:
-                self._rset_reply(reply)
+        phase, reply = answer
+        if phase is Phase.RCPT:
+            self._rcpt_reply(reply)
+        elif phase is Phase.DOT:
+            self._verdict(reply)
+        elif phase is Phase.MAIL:
+            self._mail_reply(reply)
+        elif phase is Phase.DATA:
+            self._data_reply(reply)
+        else:
+            self._rset_reply(reply)
 
     def _rset_reply(self, reply: Reply) -> None:
         if not reply.is_positive:
@@ -211,6 +208,11 @@ class Transaction:
 
     def _fail(self, error: NinaError) -> None:
         self.error = self.error or error
+
+
+@lru_cache(maxsize=4096)
+def _rcpt(recipient: str) -> Command:
+    return Command(b"RCPT TO:<" + recipient.encode() + b">", Phase.RCPT)
 
 
 def _mail(sender: str, capabilities: Capabilities, size: int, eight_bit: bool, smtputf8: bool) -> Command:

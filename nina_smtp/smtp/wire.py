@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import cast
 
 from nina_smtp.smtp.protocol import Answer, Protocol
@@ -12,8 +13,9 @@ _HIGH_WATER = 256 * 1024
 
 
 class Wire(asyncio.BufferedProtocol):
-    """Feeds what is read to the protocol, keeps its answers, and lets one task wait for what happens.
+    """Feeds what is read to the protocol and passes its answers on; lets one task wait for what happens.
 
+    ``listener``, if there is one, hears the answers where they are read; else they are kept for ``take``.
     Reads go into one buffer that is made once: asyncio's plain Protocol maps fresh memory for every reply.
     Deadlines share one timer, which is set anew only for an earlier one: a later one is looked at when the
     timer rings. A timer for each reply would cost as much as the reply.
@@ -23,6 +25,7 @@ class Wire(asyncio.BufferedProtocol):
         self.protocol = protocol
         self.transport: asyncio.Transport | None = None
         self.failure: BaseException | None = None
+        self.listener: Callable[[list[Answer]], None] | None = None
         self.paused = False
         """Whether the transport has more than it likes to hold."""
         self._loop = asyncio.get_running_loop()
@@ -32,6 +35,7 @@ class Wire(asyncio.BufferedProtocol):
         self._woken = False
         self._deadline = float("inf")
         self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at = float("inf")
         self._closed: asyncio.Future[None] = self._loop.create_future()
 
     @property
@@ -49,15 +53,15 @@ class Wire(asyncio.BufferedProtocol):
         assert self.transport
         self.transport.write(octets)
 
-    async def wait(self, deadline: float) -> None:
-        """Returns when anything happens: an answer, the end, room to write, ``wake``.
+    def expect(self, deadline: float) -> None:
+        """From now on ``wait`` raises TimeoutError at ``deadline``, on the loop's clock."""
+        self._deadline = deadline
+        if deadline < self._rings_at and not self.failure:
+            self._set_alarm(deadline)
 
-        Raises TimeoutError at ``deadline``, on the loop's clock.
-        """
+    async def wait(self) -> None:
+        """Returns when anything happens: an answer nobody listens for, the end, room to write, ``wake``."""
         if not self._woken:
-            if self._alarm is None or self._alarm.when() > deadline:
-                self._set_alarm(deadline)
-            self._deadline = deadline
             self._waiter = self._loop.create_future()
             try:
                 await self._waiter
@@ -95,13 +99,17 @@ class Wire(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._answers += self.protocol.receive(bytes(self._buffer[:nbytes]))
+        answers = self.protocol.receive(bytes(self._buffer[:nbytes]))
         if self.protocol.violation:
             self._fail(self.protocol.violation)
             if self.transport:
                 self.transport.abort()
-        if self._answers:
-            self.wake()
+        if answers:
+            if self.listener:
+                self.listener(answers)
+            else:
+                self._answers += answers
+                self.wake()
 
     def eof_received(self) -> bool:
         self._fail(EOFError("the server closed the connection"))
@@ -123,22 +131,30 @@ class Wire(asyncio.BufferedProtocol):
         self.failure = self.failure or failure
         if self._alarm:
             self._alarm.cancel()
-            self._alarm = None
+            self._alarm, self._rings_at = None, float("inf")
         self.wake()
 
     def _set_alarm(self, when: float) -> None:
         if self._alarm:
             self._alarm.cancel()
+        self._rings_at = when
         self._alarm = self._loop.call_at(when, self._ring)
 
     def _ring(self) -> None:
-        self._alarm = None
-        if self._waiter is None or self._waiter.done():
-            return
-        if self._deadline <= self._loop.time():
-            self._waiter.set_exception(TimeoutError())
-        else:
+        self._alarm, self._rings_at = None, float("inf")
+        if self._deadline > self._loop.time():
             self._set_alarm(self._deadline)
+        elif self._waiter and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
+
+
+def stuffed(content: bytes) -> bytes:
+    """A whole message, a dot put before every line that starts with one, and the final dot behind it."""
+    if b"\r\n." in content:
+        content = content.replace(b"\r\n.", b"\r\n..")
+    if content[:1] == b".":
+        content = b"." + content
+    return content + (b".\r\n" if content[-2:] == b"\r\n" or not content else b"\r\n.\r\n")
 
 
 class DotStuffer:
@@ -160,10 +176,6 @@ class DotStuffer:
             stuffed = b"\n." + stuffed[1:]
         self._tail = (self._tail + chunk[-2:])[-2:]
         return stuffed
-
-    def whole(self, content: bytes) -> bytes:
-        """All of a message, stuffed, with its final dot."""
-        return self.feed(content) + self.end()
 
     def end(self) -> bytes:
         """The final dot, on a line of its own."""

@@ -43,7 +43,7 @@ class Courier:
         self.work = work
         self.results = Results(on_partial=OnPartial(options.on_partial))
         self.on_message = on_message
-        self.on_progress = on_progress
+        self._on_progress = on_progress
         self._on_result = on_result
         self._stops_at_failure = options.on_error == "fail"
         self._count = len(work.inputs)
@@ -93,6 +93,14 @@ class Courier:
         if self._finished and not self._under_way and not self._left() and not self._finished.done():
             self._finished.set_result(None)
 
+    def progressed(self, index: int, written: int, size: int) -> None:
+        """So many octets of an item's mail are out."""
+        if self._on_progress and not self._fault:
+            try:
+                self._on_progress(index, written, size)
+            except BaseException as fault:
+                self._stop_at(fault)
+
     def _more(self) -> ItemMail | None:
         if not self._left():
             return None
@@ -113,11 +121,13 @@ class Courier:
         for mail in tuple(self._under_way.values()):
             pool.wake(mail)
         self._finished = asyncio.get_running_loop().create_future()
-        if self._under_way:
-            await asyncio.wait([self._finished], timeout=pool.server.timeouts.quit)
-        for mail in tuple(self._under_way.values()):
-            mail.give_up()
-        self._leave_out_the_rest()
+        try:
+            if self._under_way:
+                await asyncio.wait([self._finished], timeout=pool.server.timeouts.quit)
+        finally:  # cancelled once more, it does not wait any longer
+            for mail in tuple(self._under_way.values()):
+                mail.give_up()
+            self._leave_out_the_rest()
 
     def _leave_out_the_rest(self) -> None:
         for index in range(len(self.results), self._count):
@@ -129,9 +139,13 @@ class Courier:
         if self._on_result and not self._fault:
             try:
                 self._on_result(result)
-            except BaseException as fault:  # told to whoever asked, not to the session it came from
-                self._fault = fault
-                self._withdraw(_STOPPED)
+            except BaseException as fault:
+                self._stop_at(fault)
+
+    def _stop_at(self, fault: BaseException) -> None:
+        """What a callback raises is told to whoever asked for the work, not to the session it came from."""
+        self._fault = fault
+        self._withdraw(_STOPPED)
 
 
 class ItemMail(Outgoing):
@@ -153,8 +167,7 @@ class ItemMail(Outgoing):
         return message
 
     def progress(self, written: int, size: int) -> None:
-        if self._courier.on_progress:
-            self._courier.on_progress(self.index, written, size)
+        self._courier.progressed(self.index, written, size)
 
     def ended(self, message: Message | None, delivery: Delivery) -> None:
         dry = delivery.error is None and delivery.attempts == 0

@@ -160,7 +160,7 @@ def test_a_long_text_is_shown_up_to_500_characters() -> None:
         ([b"550-5.1.1 No such user,", b"550 5.1.1 sorry"], "5.1.1", "5.1.1 No such user, sorry"),
         ([b"550 4.1.1 A class that is not the code's"], None, "4.1.1 A class that is not the code's"),
         ([b"550 5.1 Half a code"], None, "5.1 Half a code"),
-        ([b"550 5.1.1"], "5.1.1", "5.1.1 5.1.1"),
+        ([b"550 5.1.1"], "5.1.1", "5.1.1"),
         ([b"250"], None, ""),
     ],
 )
