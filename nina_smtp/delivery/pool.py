@@ -61,10 +61,10 @@ class Pool:
         if error:
             for line in self._lines.values():
                 line.withdraw_all()
-        for line in tuple(self._lines.values()):
-            await line.finished()
         self._pool = None
-        await self._exit.aclose()
+        async with self._exit:  # interrupted, it leaves the connections open
+            for line in tuple(self._lines.values()):
+                await line.finished()
 
     async def send(
         self,

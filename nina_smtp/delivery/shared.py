@@ -9,20 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from nina_smtp.delivery.account import Account
 from nina_smtp.smtp.pool import ConnectionPool
 
-
-@dataclass(slots=True)
-class _Shared:
-    pool: ConnectionPool
-    users: int = 0
-
-
-_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, _Shared]] = WeakKeyDictionary()
+# A pool holds its loop, so it is held by nothing but who uses it and its open connections.
+_Pools = WeakValueDictionary[Hashable, ConnectionPool]
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pools] = WeakKeyDictionary()
 
 
 @asynccontextmanager
@@ -31,22 +25,23 @@ async def shared_pool(account: Account, *, keep_warm: bool = True) -> AsyncGener
 
     Without ``keep_warm`` its connections are closed afterwards, unless somebody else uses it.
     """
-    pools = _loops.setdefault(asyncio.get_running_loop(), {})
-    for key in [key for key, one in pools.items() if not one.users and not one.pool.open_connections]:
-        del pools[key]
+    pools = _loops.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
     limits = account.limits
     key = (account.server, limits.connections, limits.pipeline_window)
-    shared = pools.get(key)
-    if shared is None:
-        shared = pools[key] = _Shared(
-            ConnectionPool(account.server, connections=limits.connections, window=limits.pipeline_window)
+    pool = pools.get(key)
+    if pool is None or pool.closed:
+        pool = pools[key] = ConnectionPool(
+            account.server, connections=limits.connections, window=limits.pipeline_window
         )
-    shared.users += 1
+    pool.users += 1
     try:
-        yield shared.pool
+        yield pool
+    except BaseException:
+        keep_warm = True
+        raise
     finally:
-        shared.users -= 1
-        if not keep_warm and not shared.users:
-            if pools.get(key) is shared:
+        pool.users -= 1
+        if not keep_warm and not pool.users:
+            if pools.get(key) is pool:
                 del pools[key]
-            await shared.pool.close()
+            await pool.close()

@@ -15,7 +15,8 @@ The rules (:mod:`nina_smtp.smtp.transaction` has those of a single mail):
    refused chunk ends it.
 7. When the session breaks, a mail whose last octet is out is in doubt, and of any other it is certain that it
    was not delivered. One whose content was not begun goes back to where it came from, since the break need
-   not have to do with it: unless it was the first of the session, or has been in three of them.
+   not have to do with it; so does one that is turned away at MAIL with a 421, and those behind it, if nothing
+   else is heard before the end. Not so the first of a session, which might have to do with it.
 8. Recipients that are refused because the server takes no more at a time get the mail in a transaction of
    their own, next.
 9. A mail that is withdrawn is not sent unless its last octet is out. A server that waits for its content
@@ -38,7 +39,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from nina_smtp.envelope import Envelope
-from nina_smtp.errors import MessageRefused, NinaError, internal
+from nina_smtp.errors import ConnectionLost, MessageRefused, NinaError, ServerRefused, internal
 from nina_smtp.smtp.failures import lost, refusal, silent, too_large, uncertain
 from nina_smtp.smtp.mail import Delivery, Mail, Refusal, Shipment, withdrawn
 from nina_smtp.smtp.phase import Phase
@@ -49,7 +50,7 @@ from nina_smtp.smtp.wire import DotStuffer, stuffed
 if TYPE_CHECKING:
     from nina_smtp.smtp.session import Session
 
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 10  # sessions for one mail: a server may close each after so many, and all at once
 _WRITE = 128 * 1024  # octets of content handed to the transport at a time
 _SMALL = 64 * 1024  # octets of a mail that is written before anybody agreed to it
 _MINIMUM_RATE = 500  # octets a second: what a server has to take of the content, as Postfix has it
@@ -65,6 +66,11 @@ class _InFlight:
     mail: Mail
     transaction: Transaction
     until: float = float("inf")
+
+    def forget_content(self) -> None:
+        """The server certainly has not got it, though it was written, or meant to be."""
+        self.transaction.content_out = self.shipment.content_out = False
+        self.shipment.begun = self.mail.size > _SMALL
 
 
 class Carrier:
@@ -87,16 +93,21 @@ class Carrier:
         self._flight: deque[_InFlight] = deque()
         self._out: list[bytes] = []
         self._out_size = 0
+        self._ends_in_out: list[_InFlight] = []  # whose last octets are in _out
         self._again: deque[Shipment] = deque()
         self._time = asyncio.get_running_loop().time
         self._since = self._time()  # since when the oldest answer is waited for; or when the last one came
         self._carried = False
+        self._doomed = False  # the server said that it closes
+        self._turned_away = False  # and nothing after it
         self._fault: Exception | None = None
         self._take: Take = lambda: None
 
     @property
     def has_room(self) -> bool:
         """Whether another mail could be begun now."""
+        if self._doomed:
+            return False
         if not self._flight:
             return self._session.usable
         last = self._flight[-1].transaction
@@ -105,6 +116,7 @@ class Carrier:
             and self._pipelining
             and len(self._flight) < max(2, self._window)
             and self._out_size < _WRITE
+            and not self._connection.is_broken
         )
 
     @property
@@ -128,6 +140,8 @@ class Carrier:
             while True:
                 self._proceed()
                 if not self._flight:
+                    if self._again or self._doomed:
+                        raise lost("the server closed it", Phase.MAIL)
                     break
                 if self._flight[0].transaction.stage is Stage.CONTENT:
                     await self._stream(self._flight[0])
@@ -145,9 +159,11 @@ class Carrier:
 
     def _proceed(self) -> None:
         """Writes all that may be written without waiting: envelopes, and contents that are small."""
+        if self._flight and self._connection.is_broken:
+            agreed = self._flight[0].transaction.stage is Stage.CONTENT
+            self._connection.check(Phase.BODY if agreed else self._phase)
         while True:
-            while self.has_room and (shipment := self._next()):
-                self._begin(shipment)
+            self._begin_more()
             if not self._flight:
                 break
             item = self._flight[0]
@@ -166,14 +182,12 @@ class Carrier:
                 break
         self._flush()
 
-    def _next(self) -> Shipment | None:
-        return self._again.popleft() if self._again else self._take()
-
     def _hear(self, answers: list[Answer]) -> None:
         """Takes answers as they come; the task is woken only for what has to wait, or is over."""
         try:
             self._since = self._time()
             for answer in answers:
+                self._turned_away = False
                 item = self._flight[0]
                 item.transaction.receive(answer)
                 if item.transaction.stage is Stage.OVER:
@@ -201,13 +215,24 @@ class Carrier:
             self._connection.check(self._phase)
 
     def _expect(self) -> None:
-        self._connection.expect(min(self._flight[0].until, self._since + self._seconds[self._phase]))
+        seconds = self._timeouts.quit if self._doomed else self._seconds[self._phase]
+        self._connection.expect(min(self._flight[0].until, self._since + seconds))
 
     @property
     def _phase(self) -> Phase:
         return self._protocol.phase or Phase.DOT
 
     # Beginning a mail.
+
+    def _begin_more(self) -> None:
+        while self.has_room:
+            if self._again:
+                self._begin(self._again.popleft())
+            elif shipment := self._take():
+                shipment.attempts += 1
+                self._begin(shipment)
+            else:
+                break
 
     def _begin(self, shipment: Shipment) -> None:
         together, content = False, b""
@@ -223,7 +248,6 @@ class Carrier:
         if isinstance(mail, Delivery):
             self._tell(shipment, mail)
             return
-        shipment.attempts += 1
         transaction = self._transaction(mail, together)
         item = _InFlight(shipment, mail, transaction)
         if not self._flight:
@@ -296,7 +320,7 @@ class Carrier:
         for chunk in item.mail.chunks():
             if self._out_size >= _WRITE:
                 self._flush()
-                await self._connection.taken(deadline)
+                await self._connection.taken(deadline, lambda: item.shipment.withdrawn)
                 if item.shipment.withdrawn:
                     raise withdrawn()
                 item.shipment.progress(written, item.mail.size)
@@ -315,6 +339,7 @@ class Carrier:
         item.transaction.content_written()
         item.shipment.content_out = item.transaction.error is None
         self._put(octets)
+        self._ends_in_out.append(item)
         item.shipment.progress(item.mail.size, item.mail.size)
 
     def _put(self, octets: bytes) -> None:
@@ -323,27 +348,37 @@ class Carrier:
 
     def _flush(self) -> None:
         if self._out:
-            octets = b"".join(self._out)
+            self._connection.write(b"".join(self._out))
             self._out.clear()
+            self._ends_in_out.clear()
             self._out_size = 0
-            self._connection.write(octets)
 
     # What became of it.
 
     def _over(self, item: _InFlight) -> None:
         transaction = item.transaction
-        self._carried = True
+        self._carried |= transaction.taken or not transaction.ends_session
         self._session.transaction_open = bool(self._flight) or transaction.leaves_open
         if self._flight:
             self._flight[0].until = self._since + self._timeouts.total
         excess = [refusal for refusal in transaction.refused if _too_many(refusal)]
         if excess and transaction.taken and not transaction.error:
             self._split(item, excess)
+        elif transaction.turned_away and self._may_go_back(item, 0):
+            self._return(item)
         else:
             self._settle(item, transaction.error)
         if transaction.ends_session:
-            assert transaction.error
-            raise transaction.error
+            self._end_after(transaction)
+
+    def _end_after(self, transaction: Transaction) -> None:
+        """The server closes, or makes no sense. What is out already may still be answered."""
+        error = transaction.error
+        assert error
+        if error.code == 421 and any(item.transaction.content_out for item in self._flight):
+            self._doomed = self._turned_away = True
+        else:
+            raise error if isinstance(error, ServerRefused) else lost("the server made no sense", self._phase)
 
     def _split(self, item: _InFlight, excess: list[Refusal]) -> None:
         """The server takes no more recipients at a time: the others are next (RFC 5321 4.5.3.1.10)."""
@@ -352,7 +387,6 @@ class Carrier:
         part = Delivery(tuple(transaction.accepted), others, transaction.reply)
         shipment.so_far = (*shipment.so_far, part)
         shipment.excess = tuple(excess)
-        shipment.attempts -= 1
         shipment.begun = shipment.content_out = False
         self._again.append(shipment)
 
@@ -373,7 +407,13 @@ class Carrier:
     def _break(self, error: NinaError, *, final: bool = False) -> None:
         """Rule 7. ``final``: nothing is put back, since nobody will take it."""
         self._connection.abort()
+        for item in self._ends_in_out:  # these octets were never written
+            item.forget_content()
+        if self._turned_away and isinstance(error, ConnectionLost):
+            for item in self._flight:
+                item.forget_content()
         self._out.clear()
+        self._ends_in_out.clear()
         self._out_size = 0
         flight, self._flight = self._flight, deque()
         for index, item in enumerate(flight):
@@ -381,21 +421,26 @@ class Carrier:
             if transaction.in_doubt:
                 why = "it was interrupted while it waited for it." if final else error.message
                 self._settle(item, uncertain(why, error.reply))
-            elif transaction.error:
-                self._settle(item, transaction.error)
-            elif transaction.closing:
+            elif (
+                not final
+                and self._may_go_back(item, index)
+                and (transaction.turned_away or not (transaction.error or transaction.closing))
+            ):
+                self._return(item)
+            elif transaction.closing and not transaction.error:
                 self._settle(item, lost(f"the server said {transaction.closing}", Phase.RCPT))
-            elif self._may_go_back(item, index) and not final:
-                assert self._put_back
-                self._put_back(item.shipment)
             else:
-                self._settle(item, _refused_early(error) or error)
+                self._settle(item, transaction.error or _refused_early(error) or error)
         while self._again:
             shipment = self._again.popleft()
             if self._put_back and not final and not shipment.withdrawn:
                 self._put_back(shipment)
             else:
                 self._tell(shipment, Delivery(error=error))
+
+    def _return(self, item: _InFlight) -> None:
+        assert self._put_back
+        self._put_back(item.shipment)
 
     def _may_go_back(self, item: _InFlight, index: int) -> bool:
         return (

@@ -45,6 +45,11 @@ class Connection:
         return bool(self._wire and not self._wire.failure and self.protocol.state is State.IDLE)
 
     @property
+    def is_broken(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._wire is None or self._wire.failure is not None
+
+    @property
     def local_address(self) -> IPAddress:
         """This machine's end."""
         transport = self._connected().transport
@@ -174,12 +179,15 @@ class Connection:
         self.check(self.protocol.phase or Phase.BODY)
         self._connected().write(octets)
 
-    async def taken(self, deadline: float) -> None:
-        """Waits while the server does not take what was written. Raises ReplyTimeout, ConnectionLost."""
+    async def taken(self, deadline: float, given_up: Callable[[], bool] = lambda: False) -> None:
+        """Waits while the server does not take what was written, and it is not given up.
+
+        Raises ReplyTimeout, ConnectionLost.
+        """
         wire = self._connected()
         wire.expect(deadline)
         try:
-            while wire.paused and not wire.failure:
+            while wire.paused and not wire.failure and not given_up():
                 await wire.wait()
         except TimeoutError:
             raise ReplyTimeout("The server stopped taking the message.", phase=Phase.BODY.value) from None

@@ -66,6 +66,8 @@ class Shipment(ABC):
     content_out = False
     """Whether its last octet was written: from then on it may be delivered."""
     attempts = 0
+    place = 0
+    """Which of its source's mails it is."""
     excess: tuple[Refusal, ...] = ()
     """Whom alone the next transaction is for: those that were too many for the one before."""
     so_far: tuple[Delivery, ...] = ()

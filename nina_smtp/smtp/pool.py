@@ -38,7 +38,6 @@ class _Lane:
     def __init__(self) -> None:
         self.session: Session | None = None
         self.carrier: Carrier | None = None
-        self.task: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
         if self.session:
@@ -50,15 +49,22 @@ class ConnectionPool:
 
     def __init__(self, server: Server, *, connections: int = 5, window: int = 1, idle: float = IDLE) -> None:
         self.server = server
+        self.users = 0
         self._window = window
         self._idle_seconds = idle
         self._connections = self._limit = connections
         self._turns = Turns()
         self._lanes: dict[_Lane, None] = {}
         self._idle: dict[_Lane, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # those of lanes, until their QUIT is over
         self._closing = self._ending = False
         self._loop = asyncio.get_running_loop()
         self._patience: asyncio.TimerHandle | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closing
 
     @property
     def open_connections(self) -> int:
@@ -83,10 +89,10 @@ class ConnectionPool:
     async def close(self) -> None:
         """Returns when what waits and what is in flight is settled and the connections are closed."""
         self._closing = True
-        while self._lanes:
+        while self._tasks:
             for lane in tuple(self._idle):
                 lane.wake()
-            await asyncio.wait([lane.task for lane in self._lanes if lane.task])
+            await asyncio.wait(self._tasks)
         if self._patience:
             self._patience.cancel()
 
@@ -131,7 +137,9 @@ class ConnectionPool:
     def _open(self) -> None:
         lane = _Lane()
         self._lanes[lane] = None
-        lane.task = self._loop.create_task(self._run(lane))
+        task = self._loop.create_task(self._run(lane))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, lane: _Lane) -> None:
         try:

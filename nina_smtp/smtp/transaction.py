@@ -91,11 +91,18 @@ class Transaction:
             self._commands.append(_DATA)
         self._written = self._replies = self._named = 0
         self._mail_refused = False
+        self._rset_refused: NinaError | None = None
 
     @property
     def ends_session(self) -> bool:
         """Whether the server said what ends the session: that it closes, or what makes no sense."""
         return isinstance(self.error, (ProtocolViolation, DeliveryUncertain, ServerRefused))
+
+    @property
+    def turned_away(self) -> bool:
+        """Whether the server closes the session rather than begin the transaction."""
+        error = self.error
+        return isinstance(error, ServerRefused) and error.phase in ("mail", "rset") and error.code == 421
 
     @property
     def leaves_open(self) -> bool:
@@ -138,14 +145,19 @@ class Transaction:
             self._rset_reply(reply)
 
     def _rset_reply(self, reply: Reply) -> None:
+        """A refusal matters only if MAIL is refused for it."""
         if not reply.is_positive:
+            self._rset_refused = refusal(ServerRefused, "The server refused RSET", Phase.RSET, reply)
+        if reply.code == 421:
             self._fail(refusal(ServerRefused, "The server refused RSET", Phase.RSET, reply))
             self._end_early()
 
     def _mail_reply(self, reply: Reply) -> None:
         if not reply.is_positive:
             self._mail_refused = True
-            if reply.code == 552:  # about SIZE=, which has nothing to do with the sender (RFC 1870 6.1)
+            if self._rset_refused:
+                self._fail(self._rset_refused)
+            elif reply.code == 552:  # about SIZE=, which has nothing to do with the sender (RFC 1870 6.1)
                 self._fail(refusal(MessageTooLarge, "The server refused the size", Phase.MAIL, reply))
             else:
                 self._fail(refusal(SenderRefused, "The server refused the sender", Phase.MAIL, reply))
@@ -158,6 +170,7 @@ class Transaction:
             pass  # the reply only says that there is no sender
         elif reply.is_positive:
             self.accepted.append(address)
+            self.closing = None  # it goes on, after all
         else:
             self.refused.append(Refusal(address, reply))
             if reply.code in _CLOSING:
@@ -181,6 +194,7 @@ class Transaction:
 
     def _data_reply(self, reply: Reply) -> None:
         if reply.code == 354:
+            self.closing = None
             self.stage = Stage.EMPTY_CONTENT if self.error else Stage.CONTENT
             return
         self.stage = Stage.OVER

@@ -34,6 +34,7 @@ class Source:
         self._more = more
         self._backlog = backlog
         self._returned: deque[Shipment] = deque()
+        self._handed_out = 0
 
     @property
     def backlog(self) -> int:
@@ -52,6 +53,7 @@ class Source:
         shipment = self._more()
         if shipment:
             shipment.source = self
+            shipment.place = self._handed_out = self._handed_out + 1
         return shipment
 
     def give(self, lane: object) -> Shipment | None:
@@ -69,8 +71,10 @@ class Source:
             self.lane = None
 
     def put_back(self, shipment: Shipment) -> None:
-        """A mail that was not in flight after all."""
+        """A mail that was not in flight after all, back to its place."""
         self._returned.append(shipment)
+        if len(self._returned) > 1:
+            self._returned = deque(sorted(self._returned, key=lambda one: one.place))
 
     def fail(self, error: NinaError) -> None:
         """Settles everything that waits."""

@@ -14,7 +14,7 @@ from typing import Any
 from nina_smtp.delivery.mailnode import OnMessage, OnProgress, OnResult
 from nina_smtp.delivery.outgoing import Outgoing
 from nina_smtp.delivery.result import OnPartial, Result, Results, Status, error_of, status_of
-from nina_smtp.errors import Interrupted, NinaError
+from nina_smtp.errors import NinaError
 from nina_smtp.message import Message
 from nina_smtp.parameters.merge import Source as Provenance
 from nina_smtp.smtp.failures import uncertain
@@ -83,7 +83,7 @@ class Courier:
         """What became of ``mail``."""
         if self._under_way.pop(mail.index, None) is None:
             return  # it was given up
-        if self._why_not and isinstance(result.error, Interrupted) and not mail.begun:
+        if self._why_not and mail.withdrawn and not mail.begun and result.error:
             result = Result(Status.NOT_ATTEMPTED, mail.index, error=not_attempted(self._why_not))
         self._early[mail.index] = result
         while (following := self._early.pop(len(self.results), None)) is not None:
@@ -100,6 +100,15 @@ class Courier:
                 self._on_progress(index, written, size)
             except BaseException as fault:
                 self._stop_at(fault)
+
+    def built(self, index: int, message: Message) -> None:
+        """An item's mail was built. Raises Interrupted if it is not wanted any more."""
+        if self.on_message and not self._fault:
+            try:
+                self.on_message(index, message)
+            except BaseException as fault:
+                self._stop_at(fault)
+                raise withdrawn() from None
 
     def _more(self) -> ItemMail | None:
         if not self._left():
@@ -162,8 +171,7 @@ class ItemMail(Outgoing):
         merged = work.merge(self.index)
         self._sources = work.sources(merged)
         message = work.build(merged, self.index)
-        if self._courier.on_message:
-            self._courier.on_message(self.index, message)
+        self._courier.built(self.index, message)
         return message
 
     def progress(self, written: int, size: int) -> None:
