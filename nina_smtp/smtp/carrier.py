@@ -99,7 +99,7 @@ class Carrier:
         self._since = self._time()  # since when the oldest answer is waited for; or when the last one came
         self._carried = False
         self._doomed = False  # the server said that it closes
-        self._turned_away = False  # and nothing after it
+        self._last_code = 0
         self._fault: Exception | None = None
         self._take: Take = lambda: None
 
@@ -187,7 +187,8 @@ class Carrier:
         try:
             self._since = self._time()
             for answer in answers:
-                self._turned_away = False
+                self._last_code = answer.reply.code
+                self._doomed |= self._last_code == 421
                 item = self._flight[0]
                 item.transaction.receive(answer)
                 if item.transaction.stage is Stage.OVER:
@@ -376,9 +377,8 @@ class Carrier:
         error = transaction.error
         assert error
         if error.code == 421 and any(item.transaction.content_out for item in self._flight):
-            self._doomed = self._turned_away = True
-        else:
-            raise error if isinstance(error, ServerRefused) else lost("the server made no sense", self._phase)
+            return
+        raise error if isinstance(error, ServerRefused) else lost("the server made no sense", self._phase)
 
     def _split(self, item: _InFlight, excess: list[Refusal]) -> None:
         """The server takes no more recipients at a time: the others are next (RFC 5321 4.5.3.1.10)."""
@@ -409,7 +409,7 @@ class Carrier:
         self._connection.abort()
         for item in self._ends_in_out:  # these octets were never written
             item.forget_content()
-        if self._turned_away and isinstance(error, ConnectionLost):
+        if self._last_code == 421 and isinstance(error, ConnectionLost):
             for item in self._flight:
                 item.forget_content()
         self._out.clear()

@@ -55,7 +55,7 @@ def main() -> int:
         peers[NODE] = lambda: node.peer("attach", "--expose-gc")
         report.facts |= {"Node": node.version, "nodemailer": NODEMAILER}
     except Missing as reason:
-        report.skipped.append(str(reason))
+        report.skip(reason)
     with TemporaryDirectory() as folder:
         fields, content = with_attachment(SIZE)
         small, _ = with_attachment(3000)

@@ -35,7 +35,7 @@ def main() -> int:
         programs[NODE] = node.peer("build")
         report.facts |= {"Node": node.version, "nodemailer": NODEMAILER}
     except Missing as reason:
-        report.skipped.append(str(reason))
+        report.skip(reason)
     given = alerts()
     with ExitStack() as running:
         file = Path(running.enter_context(TemporaryDirectory()), "alerts.json")

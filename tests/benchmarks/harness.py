@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -72,6 +73,11 @@ class Program:
         return Turn(count, **self.ask("run", count=count, **arguments))
 
 
+def cache_folder() -> Path:
+    """Where what is not in the repository is kept: nodemailer, the servers written in C."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nina-smtp-bench"
+
+
 def python_peer(name: str) -> Program:
     """``peers/<name>.py``."""
     return Program([sys.executable, PEERS / f"{name}.py"])
@@ -119,12 +125,16 @@ def middle(turns: list[Turn], figure: Callable[[Turn], float]) -> float:
     return median(figure(turn) for turn in turns)
 
 
-def arguments(description: str, *, rounds: int) -> argparse.Namespace:
-    """The options every script has."""
+def arguments(
+    description: str, *, rounds: int, more: Callable[[argparse.ArgumentParser], object] | None = None
+) -> argparse.Namespace:
+    """The options every script has; ``more`` adds those of one."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--rounds", type=int, default=None, help=f"turns of each side (default {rounds})")
     parser.add_argument("--quick", action="store_true", help="fewer rounds: to see that it runs")
     parser.add_argument("--json", type=Path, metavar="OUT", help="also write what was measured to this file")
+    if more:
+        more(parser)
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else rounds)
     return options

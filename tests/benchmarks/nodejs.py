@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import PEERS, Program
+from harness import PEERS, Program, cache_folder
 
 NODEMAILER = "10.6.0"
 OLDEST_NODE = 18
@@ -69,8 +69,7 @@ def _candidates() -> list[tuple[Path, Sequence[str | Path]]]:
 
 
 def _nodemailer(node: Path, npm: Sequence[str | Path]) -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "nina-smtp-bench" / f"nodemailer-{NODEMAILER}"
+    folder = cache_folder() / f"nodemailer-{NODEMAILER}"
     if not (folder / "node_modules/nodemailer/package.json").exists():
         options = ["--omit=dev", "--no-audit", "--no-fund", "--ignore-scripts"]
         try:

@@ -52,6 +52,11 @@ class Report:
     def at_most(self, name: str, limit: float, values: Iterable[float], unit: str = "x") -> None:
         self.targets.append(Target(name, limit, False, tuple(values), unit))
 
+    def skip(self, reason: object) -> None:
+        """Says so at the end, once."""
+        if str(reason) not in self.skipped:
+            self.skipped.append(str(reason))
+
     def finish(self, out: Path | None) -> int:
         """Prints everything, writes it to ``out``, and returns the exit status: 1 when a target is missed."""
         machine = described_machine(self.packages) | self.facts

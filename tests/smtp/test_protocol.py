@@ -16,6 +16,8 @@ from nina_smtp.smtp.wire import DotStuffer
 
 NOOP = Command(b"NOOP", Phase.RSET, ends_group=True)
 MAIL = Command(b"MAIL FROM:<a@x.test>", Phase.MAIL)
+RCPT = Command(b"RCPT TO:<b@x.test>", Phase.RCPT)
+RSET = Command(b"RSET", Phase.RSET)
 PIPELINING = Capabilities({"PIPELINING": ""})
 
 
@@ -91,6 +93,22 @@ def test_without_pipelining_each_command_waits_for_its_reply() -> None:
         protocol.send(NOOP)
 
 
+def test_without_pipelining_a_group_is_not_written_at_all() -> None:
+    protocol = greeted(Capabilities())
+    with pytest.raises(ValueError):
+        protocol.send(MAIL, RCPT)
+    assert protocol.state is State.IDLE
+    assert protocol.receive(b"250 Ok\r\n") == []
+    assert protocol.violation
+
+
+def test_of_a_group_that_may_not_go_out_no_reply_is_waited_for() -> None:
+    protocol = greeted()
+    with pytest.raises(ValueError):
+        protocol.send(MAIL, Command(b"RCPT TO:<b@x.test>\r\nDATA", Phase.RCPT))
+    assert protocol.state is State.IDLE
+
+
 @pytest.mark.parametrize("verb", [b"EHLO me", b"STARTTLS", b"AUTH LOGIN", b"DATA", b"NOOP", b"QUIT"])
 def test_nothing_is_written_behind_what_ends_a_group(verb: bytes) -> None:
     with pytest.raises(ValueError):
@@ -157,6 +175,45 @@ def test_without_pipelining_nothing_is_written_behind_the_final_dot() -> None:
     protocol.content_written()
     with pytest.raises(ValueError):
         protocol.send(MAIL)
+
+
+def test_as_a_chunk_it_may_be_written_while_its_envelope_waits() -> None:
+    protocol = greeted()
+    protocol.send(MAIL, RCPT)
+    protocol.content_written(chunked=True)
+    protocol.send(RSET, MAIL, RCPT)
+    protocol.content_written(chunked=True)
+    answers = protocol.receive(b"250 a\r\n550 b\r\n503 c\r\n250 d\r\n250 e\r\n250 f\r\n250 g\r\n")
+    assert [(answer.phase, answer.reply.text) for answer in answers] == [
+        (Phase.MAIL, "a"), (Phase.RCPT, "b"), (Phase.DOT, "c"),
+        (Phase.RSET, "d"), (Phase.MAIL, "e"), (Phase.RCPT, "f"), (Phase.DOT, "g"),
+    ]  # fmt: skip
+    assert protocol.state is State.IDLE
+
+
+def test_without_pipelining_a_chunk_waits_too() -> None:
+    protocol = greeted(Capabilities({"CHUNKING": ""}))
+    protocol.send(MAIL)
+    with pytest.raises(ValueError):
+        protocol.content_written(chunked=True)
+    protocol.receive(b"250 Ok\r\n")
+    protocol.content_written(chunked=True)
+    assert protocol.phase is Phase.DOT
+
+
+@pytest.mark.parametrize("last", [Command(b"DATA", Phase.DATA, ends_group=True), NOOP])
+def test_a_chunk_too_never_follows_what_ends_a_group(last: Command) -> None:
+    protocol = greeted()
+    protocol.send(MAIL, last)
+    with pytest.raises(ValueError):
+        protocol.content_written(chunked=True)
+
+
+def test_content_that_is_no_chunk_waits_for_a_chunk_before_it() -> None:
+    protocol = greeted()
+    protocol.content_written(chunked=True)
+    with pytest.raises(ValueError):
+        protocol.content_written()
 
 
 class Line:

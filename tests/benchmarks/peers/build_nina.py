@@ -1,23 +1,8 @@
 """Ours: ``nina_smtp.message.compose``."""
 
-from typing import Any
-
+from alert_nina import email
 from building import serve_building
 
-from nina_smtp.message import Email, compose
+from nina_smtp.message import compose
 
-
-def build(alert: dict[str, Any]) -> bytes:
-    return compose(
-        Email(
-            sender=alert["from"],
-            to=alert["to"],
-            subject=alert["subject"],
-            text=alert["text"],
-            html=alert["html"],
-            headers=alert["headers"],
-        )
-    ).bytes
-
-
-serve_building(build)
+serve_building(lambda alert: compose(email(alert)).bytes)

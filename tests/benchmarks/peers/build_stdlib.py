@@ -1,25 +1,6 @@
 """Python's own: ``EmailMessage.as_bytes``."""
 
-from email.message import EmailMessage  # noqa: TID251
-from email.policy import SMTP  # noqa: TID251
-from email.utils import formatdate, make_msgid  # noqa: TID251
-from typing import Any
-
+from alert_stdlib import email
 from building import serve_building
 
-
-def build(alert: dict[str, Any]) -> bytes:
-    message = EmailMessage(policy=SMTP)
-    message["From"] = alert["from"]
-    message["To"] = ", ".join(alert["to"])
-    message["Subject"] = alert["subject"]
-    message["Date"] = formatdate()
-    message["Message-ID"] = make_msgid(domain="corp.test")  # without a domain it asks the resolver
-    for name, value in alert["headers"].items():
-        message[name] = value
-    message.set_content(alert["text"])
-    message.add_alternative(alert["html"], subtype="html")
-    return message.as_bytes()
-
-
-serve_building(build)
+serve_building(lambda alert: email(alert).as_bytes())
