@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AsyncExitStack, suppress
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +37,8 @@ class Pool:
 
     ``credential`` is as for :func:`nina_smtp.send`. The connections are those that everything in the process
     shares for this credential, ``limits.connections`` of them at most. On leaving, whatever was given to it
-    is finished, and the connections are closed unless somebody else uses them. Raises InvalidCredential.
+    is finished, and the connections are closed unless somebody else uses them. Left by an exception, it sends
+    nothing more, and waits ``timeouts.quit`` at most for the verdicts that are out. Raises InvalidCredential.
     """
 
     def __init__(self, credential: Mapping[str, Any] | Account) -> None:
@@ -58,13 +59,17 @@ class Pool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error:
-            for line in self._lines.values():
-                line.withdraw_all()
+        lines = tuple(self._lines.values())
         self._pool = None
         async with self._exit:  # interrupted, it leaves the connections open
-            for line in tuple(self._lines.values()):
-                await line.finished()
+            if error:
+                for line in lines:
+                    line.withdraw_all()
+                with suppress(TimeoutError):  # whoever fails does not want to wait for a slow verdict
+                    async with asyncio.timeout(self.account.server.timeouts.quit):
+                        await _all_finished(lines)
+            else:
+                await _all_finished(lines)
 
     async def send(
         self,
@@ -99,6 +104,11 @@ class Pool:
             order.outcome.cancel()
             line.withdraw(order)
             raise
+
+
+async def _all_finished(lines: Iterable[_Line]) -> None:
+    for line in lines:
+        await line.finished()
 
 
 class _Order(Outgoing):

@@ -179,13 +179,14 @@ class ConnectionPool:
 
     def _take(self, lane: _Lane) -> Shipment | None:
         """The next mail for ``lane``; one that is busy leaves it to one that is not."""
-        if not self._turns:
-            return None
-        if self._idle and lane.carrier and lane.carrier.is_busy:
+        others = (
+            bool(self._idle) and self._turns.backlog(1) > 0
+        )  # there is some for a connection that is idle
+        if others and lane.carrier and lane.carrier.is_busy:
             self._wake_idle()
             return None
         shipment = self._turns.take(lane)
-        if self._turns and self._idle:
+        if others and self._idle and self._turns.backlog(1):
             self._wake_idle()
         return shipment
 

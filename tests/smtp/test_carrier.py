@@ -420,7 +420,7 @@ def test_when_the_server_closes_at_a_mail_that_one_is_turned_away_and_those_behi
 
 
 @pytest.mark.parametrize("window", [2, 4])
-def test_when_the_server_closes_at_a_recipient_of_a_chunk_that_is_out_it_and_those_behind_it_were_certainly_not_taken(
+def test_when_the_server_closes_at_a_recipient_that_chunk_and_those_behind_it_were_certainly_not_taken(
     window: int,
 ) -> None:
     mails = [Parcel("m0", "a", "b"), Parcel("m1"), Parcel("m2")]
