@@ -2,7 +2,7 @@
 
 The rules (:mod:`nina_smtp.smtp.transaction` has those of a single mail):
 
-1. Mails are in flight in the order they were begun, and every reply is the oldest one's that waits for one.
+1. Mails are in flight in the order they were begun (:mod:`nina_smtp.smtp.flight` says what becomes of them).
 2. Without PIPELINING one mail is in flight, and one command.
 3. With it, the next mail's envelope goes out in the same write as the end of the content before it, so a mail
    takes one round trip. Its own content waits for that verdict: one mail at most is ever in doubt.
@@ -13,13 +13,7 @@ The rules (:mod:`nina_smtp.smtp.transaction` has those of a single mail):
    before anything could be in doubt.
 6. Behind a chunk whose answer is outstanding a transaction begins with RSET: servers differ in whether a
    refused chunk ends it.
-7. When the session breaks, a mail whose last octet is out is in doubt, and of any other it is certain that it
-   was not delivered. One whose content was not begun goes back to where it came from, since the break need
-   not have to do with it; so does one that is turned away at MAIL with a 421, and those behind it, if nothing
-   else is heard before the end. Not so the first of a session, which might have to do with it.
-8. Recipients that are refused because the server takes no more at a time get the mail in a transaction of
-   their own, next.
-9. A mail that is withdrawn is not sent unless its last octet is out. A server that waits for its content
+7. A mail that is withdrawn is not sent unless its last octet is out. A server that waits for its content
    would take an empty mail for it, so then the session ends.
 
 The driver::
@@ -33,15 +27,16 @@ deadlines, and for the end.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nina_smtp.envelope import Envelope
-from nina_smtp.errors import ConnectionLost, MessageRefused, NinaError, ServerRefused, internal
-from nina_smtp.smtp.failures import lost, refusal, silent, too_large, uncertain
-from nina_smtp.smtp.mail import Delivery, Mail, Refusal, Shipment, withdrawn
+from nina_smtp.errors import NinaError, ServerRefused, internal
+from nina_smtp.smtp.failures import lost, silent, too_large
+from nina_smtp.smtp.flight import SMALL, Flight, InFlight, PutBack
+from nina_smtp.smtp.mail import Delivery, Mail, Shipment, withdrawn
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer
 from nina_smtp.smtp.transaction import Stage, Transaction
@@ -50,31 +45,15 @@ from nina_smtp.smtp.wire import DotStuffer, stuffed
 if TYPE_CHECKING:
     from nina_smtp.smtp.session import Session
 
-MAX_ATTEMPTS = 10  # sessions for one mail: a server may close each after so many, and all at once
 _WRITE = 128 * 1024  # octets of content handed to the transport at a time
-_SMALL = 64 * 1024  # octets of a mail that is written before anybody agreed to it
 _MINIMUM_RATE = 500  # octets a second: what a server has to take of the content, as Postfix has it
 _PAUSE = 1.0  # seconds after which the session is not taken for granted
 
 Take = Callable[[], Shipment | None]
-PutBack = Callable[[Shipment], None]
-
-
-@dataclass(slots=True, eq=False)
-class _InFlight:
-    shipment: Shipment
-    mail: Mail
-    transaction: Transaction
-    until: float = float("inf")
-
-    def forget_content(self) -> None:
-        """The server certainly has not got it, though it was written, or meant to be."""
-        self.transaction.content_out = self.shipment.content_out = False
-        self.shipment.begun = self.mail.size > _SMALL
 
 
 class Carrier:
-    """The driver of one session. ``put_back`` takes the mails that rule 7 sends back."""
+    """The driver of one session. ``put_back`` takes mails that go to another one."""
 
     def __init__(self, session: Session, *, window: int = 1, put_back: PutBack | None = None) -> None:
         self._session = session
@@ -87,30 +66,24 @@ class Carrier:
         self._timeouts = timeouts = session.server.timeouts
         self._seconds: defaultdict[Phase, float] = defaultdict(lambda: timeouts.command)
         self._seconds |= {Phase.DATA: timeouts.data, Phase.DOT: timeouts.final}
-        self._facts = session.facts
         self._window = window
-        self._put_back = put_back
-        self._flight: deque[_InFlight] = deque()
+        self._flight = Flight(session.facts, put_back)
         self._out: list[bytes] = []
         self._out_size = 0
-        self._ends_in_out: list[_InFlight] = []  # whose last octets are in _out
-        self._again: deque[Shipment] = deque()
+        self._ends_in_out: list[InFlight] = []  # whose last octets are in _out
         self._time = asyncio.get_running_loop().time
         self._since = self._time()  # since when the oldest answer is waited for; or when the last one came
-        self._carried = False
-        self._doomed = False  # the server said that it closes
-        self._last_code = 0
         self._fault: Exception | None = None
         self._take: Take = lambda: None
 
     @property
     def has_room(self) -> bool:
         """Whether another mail could be begun now."""
-        if self._doomed:
+        if self._flight.is_doomed:
             return False
         if not self._flight:
             return self._session.usable
-        last = self._flight[-1].transaction
+        last = self._flight.last.transaction
         return (
             last.content_out
             and self._pipelining
@@ -126,7 +99,7 @@ class Carrier:
 
     def carries(self, shipment: Shipment) -> bool:
         """Whether ``shipment`` is in flight here."""
-        return any(item.shipment is shipment for item in self._flight)
+        return self._flight.carries(shipment)
 
     async def run(self, take: Take) -> None:
         """Carries what ``take`` hands out, until it has nothing and the fate of all is known.
@@ -140,11 +113,11 @@ class Carrier:
             while True:
                 self._proceed()
                 if not self._flight:
-                    if self._again or self._doomed:
+                    if self._flight.again or self._flight.is_doomed:
                         raise lost("the server closed it", Phase.MAIL)
                     break
-                if self._flight[0].transaction.stage is Stage.CONTENT:
-                    await self._stream(self._flight[0])
+                if self._flight.head.transaction.stage is Stage.CONTENT:
+                    await self._stream(self._flight.head)
                 else:
                     await self._wait()
         except NinaError as error:
@@ -160,18 +133,18 @@ class Carrier:
     def _proceed(self) -> None:
         """Writes all that may be written without waiting: envelopes, and contents that are small."""
         if self._flight and self._connection.is_broken:
-            agreed = self._flight[0].transaction.stage is Stage.CONTENT
+            agreed = self._flight.head.transaction.stage is Stage.CONTENT
             self._connection.check(Phase.BODY if agreed else self._phase)
         while True:
             self._begin_more()
             if not self._flight:
                 break
-            item = self._flight[0]
+            item = self._flight.head
             transaction = item.transaction
             if item.shipment.withdrawn and not transaction.content_out:
                 raise withdrawn()
             if transaction.stage is Stage.CONTENT:
-                if item.mail.size > _SMALL:
+                if item.mail.size > SMALL:
                     return  # the task has to write this, piece by piece
                 self._small_content(item)
             elif transaction.stage is Stage.EMPTY_CONTENT:
@@ -187,15 +160,10 @@ class Carrier:
         try:
             self._since = self._time()
             for answer in answers:
-                self._last_code = answer.reply.code
-                self._doomed |= self._last_code == 421
-                item = self._flight[0]
-                item.transaction.receive(answer)
-                if item.transaction.stage is Stage.OVER:
-                    self._flight.popleft()
-                    self._over(item)
+                if transaction := self._flight.receive(answer):
+                    self._over(transaction)
             self._proceed()
-            if self._flight and self._flight[0].transaction.stage is not Stage.CONTENT:
+            if self._flight and self._flight.head.transaction.stage is not Stage.CONTENT:
                 self._expect()
                 return
         except Exception as error:
@@ -216,8 +184,8 @@ class Carrier:
             self._connection.check(self._phase)
 
     def _expect(self) -> None:
-        seconds = self._timeouts.quit if self._doomed else self._seconds[self._phase]
-        self._connection.expect(min(self._flight[0].until, self._since + seconds))
+        seconds = self._timeouts.quit if self._flight.is_doomed else self._seconds[self._phase]
+        self._connection.expect(min(self._flight.head.until, self._since + seconds))
 
     @property
     def _phase(self) -> Phase:
@@ -227,8 +195,8 @@ class Carrier:
 
     def _begin_more(self) -> None:
         while self.has_room:
-            if self._again:
-                self._begin(self._again.popleft())
+            if self._flight.again:
+                self._begin(self._flight.again.popleft())
             elif shipment := self._take():
                 shipment.attempts += 1
                 self._begin(shipment)
@@ -247,15 +215,15 @@ class Carrier:
         except Exception as error:
             mail = Delivery(error=internal(error))
         if isinstance(mail, Delivery):
-            self._tell(shipment, mail)
+            self._flight.tell(shipment, mail)
             return
         transaction = self._transaction(mail, together)
-        item = _InFlight(shipment, mail, transaction)
+        item = InFlight(shipment, mail, transaction)
         if not self._flight:
             self._since = self._time()
             item.until = self._since + self._timeouts.total
         self._session.transaction_open = True
-        self._flight.append(item)
+        self._flight.add(item)
         self._put(self._protocol.send(*transaction.next_group()))
         if together:
             shipment.begun = True
@@ -274,7 +242,7 @@ class Carrier:
         return mail
 
     def _transaction(self, mail: Mail, together: bool) -> Transaction:
-        last = self._flight[-1].transaction if self._flight else None
+        last = self._flight.last.transaction if self._flight else None
         return Transaction(
             mail.envelope,
             self._capabilities,
@@ -290,14 +258,14 @@ class Carrier:
         return (
             self._chunking
             and self._pipelining
-            and mail.size <= _SMALL
+            and mail.size <= SMALL
             and len(self._flight) < (1 if ordered else self._window)
             and self._time() - self._since < _PAUSE
         )
 
     # Writing.
 
-    def _small_content(self, item: _InFlight) -> None:
+    def _small_content(self, item: InFlight) -> None:
         self._connection.check(Phase.BODY)
         mail = item.mail
         item.shipment.begun = True
@@ -309,7 +277,7 @@ class Carrier:
         else:
             self._last_octets(item, stuffed(content))
 
-    async def _stream(self, item: _InFlight) -> None:
+    async def _stream(self, item: InFlight) -> None:
         """Writes a large content; its last octets wait for what may follow them in the same write."""
         self._connection.check(Phase.BODY)
         stuffer = None if item.transaction.chunked else DotStuffer()
@@ -332,9 +300,9 @@ class Carrier:
         _check_size(item.mail, written)
         self._last_octets(item, stuffer.end() if stuffer else b"")
 
-    def _last_octets(self, item: _InFlight, octets: bytes) -> None:
+    def _last_octets(self, item: InFlight, octets: bytes) -> None:
         """From here on the mail may be delivered."""
-        if item is self._flight[0]:
+        if item is self._flight.head:
             self._since = self._time()
         self._protocol.content_written(chunked=item.transaction.chunked)
         item.transaction.content_written()
@@ -356,118 +324,25 @@ class Carrier:
 
     # What became of it.
 
-    def _over(self, item: _InFlight) -> None:
-        transaction = item.transaction
-        self._carried |= transaction.taken or not transaction.ends_session
+    def _over(self, transaction: Transaction) -> None:
         self._session.transaction_open = bool(self._flight) or transaction.leaves_open
         if self._flight:
-            self._flight[0].until = self._since + self._timeouts.total
-        excess = [refusal for refusal in transaction.refused if _too_many(refusal)]
-        if excess and transaction.taken and not transaction.error:
-            self._split(item, excess)
-        elif transaction.turned_away and self._may_go_back(item, 0):
-            self._return(item)
-        else:
-            self._settle(item, transaction.error)
-        if transaction.ends_session:
-            self._end_after(transaction)
-
-    def _end_after(self, transaction: Transaction) -> None:
-        """The server closes, or makes no sense. What is out already may still be answered."""
+            self._flight.head.until = self._since + self._timeouts.total
         error = transaction.error
-        assert error
-        if error.code == 421 and any(item.transaction.content_out for item in self._flight):
+        if error is None or not transaction.ends_session:
             return
+        if error.code == 421 and self._flight.may_be_answered():
+            return  # what is out already
         raise error if isinstance(error, ServerRefused) else lost("the server made no sense", self._phase)
 
-    def _split(self, item: _InFlight, excess: list[Refusal]) -> None:
-        """The server takes no more recipients at a time: the others are next (RFC 5321 4.5.3.1.10)."""
-        transaction, shipment = item.transaction, item.shipment
-        others = tuple(refusal for refusal in transaction.refused if refusal not in excess)
-        part = Delivery(tuple(transaction.accepted), others, transaction.reply)
-        shipment.so_far = (*shipment.so_far, part)
-        shipment.excess = tuple(excess)
-        shipment.begun = shipment.content_out = False
-        self._again.append(shipment)
-
-    def _settle(self, item: _InFlight, error: NinaError | None) -> None:
-        transaction = item.transaction
-        accepted = () if error else tuple(transaction.accepted)
-        self._tell(item.shipment, Delivery(accepted, tuple(transaction.refused), transaction.reply, error))
-
-    def _tell(self, shipment: Shipment, delivery: Delivery) -> None:
-        delivery.attempts = shipment.attempts
-        delivery.server = self._facts
-        if shipment.source:
-            shipment.source.landed()
-        shipment.settled(shipment.sum_up(delivery) if shipment.so_far else delivery)
-
-    # The end of the session.
-
     def _break(self, error: NinaError, *, final: bool = False) -> None:
-        """Rule 7. ``final``: nothing is put back, since nobody will take it."""
         self._connection.abort()
-        for item in self._ends_in_out:  # these octets were never written
-            item.forget_content()
-        if self._last_code == 421 and isinstance(error, ConnectionLost):
-            for item in self._flight:
-                item.forget_content()
-        self._out.clear()
+        self._flight.end(error, self._ends_in_out, final=final)
         self._ends_in_out.clear()
+        self._out.clear()
         self._out_size = 0
-        flight, self._flight = self._flight, deque()
-        for index, item in enumerate(flight):
-            transaction = item.transaction
-            if transaction.in_doubt:
-                why = "it was interrupted while it waited for it." if final else error.message
-                self._settle(item, uncertain(why, error.reply))
-            elif (
-                not final
-                and self._may_go_back(item, index)
-                and (transaction.turned_away or not (transaction.error or transaction.closing))
-            ):
-                self._return(item)
-            elif transaction.closing and not transaction.error:
-                self._settle(item, lost(f"the server said {transaction.closing}", Phase.RCPT))
-            else:
-                self._settle(item, transaction.error or _refused_early(error) or error)
-        while self._again:
-            shipment = self._again.popleft()
-            if self._put_back and not final and not shipment.withdrawn:
-                self._put_back(shipment)
-            else:
-                self._tell(shipment, Delivery(error=error))
-
-    def _return(self, item: _InFlight) -> None:
-        assert self._put_back
-        self._put_back(item.shipment)
-
-    def _may_go_back(self, item: _InFlight, index: int) -> bool:
-        return (
-            self._put_back is not None
-            and (index > 0 or self._carried)
-            and not item.shipment.begun
-            and not item.shipment.withdrawn
-            and item.shipment.attempts < MAX_ATTEMPTS
-        )
 
 
 def _check_size(mail: Mail, octets: int) -> None:
     if octets != mail.size:  # a server would take what is beyond a chunk for commands
         raise ValueError("the content has not the size that was announced")
-
-
-def _too_many(refused: Refusal) -> bool:
-    reply = refused.reply
-    if reply.code != 452:
-        return False
-    return reply.enhanced_code == "4.5.3" or (
-        reply.enhanced_code is None and "too many" in reply.text.lower()
-    )
-
-
-def _refused_early(error: NinaError) -> NinaError | None:
-    """The server refused the message before it had all of it, which is rude but clear."""
-    if error.phase == Phase.BODY.value and error.reply and 400 <= error.reply.code < 600:
-        return refusal(MessageRefused, "The server refused the message", Phase.BODY, error.reply)
-    return None

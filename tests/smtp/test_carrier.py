@@ -14,7 +14,8 @@ from bed.memory import CHUNKED, ONE_BY_ONE, PIPELINED, Clock, Cut, Peer, Store, 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import ParameterError
 from nina_smtp.smtp.capabilities import Capabilities
-from nina_smtp.smtp.carrier import MAX_ATTEMPTS, Carrier
+from nina_smtp.smtp.carrier import Carrier
+from nina_smtp.smtp.flight import MAX_ATTEMPTS
 from nina_smtp.smtp.mail import Delivery, Mail, Shipment
 from nina_smtp.smtp.server import Encryption, Server, Timeouts
 from nina_smtp.smtp.session import Session
