@@ -13,7 +13,7 @@ from typing import Any, Self
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.mailnode import Built
 from nina_smtp.delivery.outgoing import Outgoing
-from nina_smtp.delivery.result import Result, error_of, status_of
+from nina_smtp.delivery.result import Result, result_of
 from nina_smtp.delivery.shared import shared_pool
 from nina_smtp.message import Email, Message, compose
 from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
@@ -148,21 +148,8 @@ class _Order(Outgoing):
                 self.withdrawn = True
 
     def ended(self, message: Message | None, delivery: Delivery) -> None:
-        warnings = self._account.warnings
-        result = Result(
-            status_of(delivery),
-            message_id=message.message_id if message else None,
-            envelope=message.envelope if message else None,
-            accepted=delivery.accepted,
-            rejected=delivery.refused,
-            response=str(delivery.reply) if delivery.reply else None,
-            size=message.size if message else None,
-            attempts=delivery.attempts,
-            duration_ms=round((monotonic() - self._began) * 1000),
-            server=delivery.server,
-            warnings=(*warnings, *message.warnings) if message else warnings,
-            error=error_of(delivery),
-        )
+        seconds = monotonic() - self._began
+        result = result_of(delivery, message, warnings=self._account.warnings, seconds=seconds)
         self._line.forget(self)
         try:
             if self._on_result:

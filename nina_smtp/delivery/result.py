@@ -9,6 +9,7 @@ from typing import Any
 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import NinaError, SomeRecipientsRefused
+from nina_smtp.message import Message
 from nina_smtp.parameters.merge import Source
 from nina_smtp.smtp.mail import Delivery, Refusal
 
@@ -102,6 +103,35 @@ def error_of(delivery: Delivery) -> NinaError | None:
         hint="The others have the mail: correct these addresses, and send it to them alone.",
         phase="rcpt",
         reply=first.reply,
+    )
+
+
+def result_of(
+    delivery: Delivery,
+    message: Message | None,
+    *,
+    item: int = 0,
+    warnings: tuple[str, ...] = (),
+    sources: Mapping[str, Source] | None = None,
+    seconds: float,
+    status: Status | None = None,
+) -> Result:
+    """The result of a mail: what became of it, and of ``message`` what a result says, if it was built."""
+    return Result(
+        status or status_of(delivery),
+        item,
+        message_id=message.message_id if message else None,
+        envelope=message.envelope if message else None,
+        accepted=delivery.accepted,
+        rejected=delivery.refused,
+        response=str(delivery.reply) if delivery.reply else None,
+        size=message.size if message else None,
+        attempts=delivery.attempts,
+        duration_ms=round(seconds * 1000),
+        server=delivery.server,
+        sources=sources or {},
+        warnings=(*warnings, *message.warnings) if message else (),
+        error=error_of(delivery),
     )
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from time import monotonic
-from typing import Any
 
 from nina_smtp.delivery.mailnode import OnMessage, OnProgress, OnResult
 from nina_smtp.delivery.outgoing import Outgoing
-from nina_smtp.delivery.result import OnPartial, Result, Results, Status, error_of, status_of
+from nina_smtp.delivery.result import OnPartial, Result, Results, Status, result_of
 from nina_smtp.errors import NinaError
 from nina_smtp.message import Message
 from nina_smtp.parameters.merge import Source as Provenance
@@ -179,46 +178,23 @@ class ItemMail(Outgoing):
 
     def ended(self, message: Message | None, delivery: Delivery) -> None:
         dry = delivery.error is None and delivery.attempts == 0
-        self._courier.ended(
-            self,
-            self._result(
-                Status.DRY_RUN if dry else status_of(delivery),
-                message,
-                accepted=delivery.accepted,
-                rejected=delivery.refused,
-                response=str(delivery.reply) if delivery.reply else None,
-                attempts=delivery.attempts,
-                server=delivery.server,
-                error=error_of(delivery),
-            ),
-        )
+        self._tell(message, delivery, Status.DRY_RUN if dry else None)
 
     def give_up(self) -> None:
         """Says what is known now."""
+        error: NinaError = withdrawn()
         if self.content_out:
-            error: NinaError = uncertain("it was interrupted while it waited for it.", None)
-            status = Status.UNKNOWN
-        else:
-            error, status = withdrawn(), Status.FAILED
-        self._courier.ended(self, self._result(status, self._message, attempts=self.attempts, error=error))
+            error = uncertain("it was interrupted while it waited for it.", None)
+        self._tell(self._message, Delivery(error=error, attempts=self.attempts))
 
-    def _result(self, status: Status, message: Message | None, **facts: Any) -> Result:
-        if message is None:
-            return Result(
-                status, self.index, sources=self._sources, duration_ms=self._duration_ms, error=facts["error"]
-            )
-        return Result(
-            status,
-            self.index,
-            message_id=message.message_id,
-            envelope=message.envelope,
-            size=message.size,
+    def _tell(self, message: Message | None, delivery: Delivery, status: Status | None = None) -> None:
+        result = result_of(
+            delivery,
+            message,
+            item=self.index,
+            warnings=self._courier.work.account.warnings,
             sources=self._sources,
-            warnings=(*self._courier.work.account.warnings, *message.warnings),
-            duration_ms=self._duration_ms,
-            **facts,
+            seconds=monotonic() - self._began,
+            status=status,
         )
-
-    @property
-    def _duration_ms(self) -> int:
-        return round((monotonic() - self._began) * 1000)
+        self._courier.ended(self, result)
