@@ -52,10 +52,42 @@ _PAUSE = 1.0  # seconds after which the session is not taken for granted
 Take = Callable[[], Shipment | None]
 
 
-class Carrier:
-    """The driver of one session. ``put_back`` takes mails that go to another one."""
+class Burst:
+    """Writes of several connections that go out together, when the loop has done what there was to do.
 
-    def __init__(self, session: Session, *, window: int = 1, put_back: PutBack | None = None) -> None:
+    A server on the same machine sleeps between writes that come one by one, and to wake it up costs more, on
+    both sides, than the write itself.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._writes: list[Callable[[], None]] = []
+
+    def add(self, write: Callable[[], None]) -> None:
+        """``write`` is called soon. It does not raise."""
+        if not self._writes:
+            self._loop.call_soon(self._go)
+        self._writes.append(write)
+
+    def _go(self) -> None:
+        writes, self._writes = self._writes, []
+        for write in writes:
+            write()
+
+
+class Carrier:
+    """The driver of one session. ``put_back`` takes mails that go to another one; ``burst``, if it returns
+    one, takes the writes.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        window: int = 1,
+        put_back: PutBack | None = None,
+        burst: Callable[[], Burst | None] = lambda: None,
+    ) -> None:
         self._session = session
         self._connection = session.connection
         self._protocol = session.connection.protocol
@@ -67,6 +99,7 @@ class Carrier:
         self._seconds: defaultdict[Phase, float] = defaultdict(lambda: timeouts.command)
         self._seconds |= {Phase.DATA: timeouts.data, Phase.DOT: timeouts.final}
         self._window = window
+        self._burst = burst
         self._flight = Flight(session.facts, put_back)
         self._out: list[bytes] = []
         self._out_size = 0
@@ -153,7 +186,19 @@ class Carrier:
                 self._put(self._protocol.send(*group))
             else:
                 break
-        self._flush()
+        if self._out:
+            burst = self._burst()
+            if burst:
+                burst.add(self._flush_in_burst)
+            else:
+                self._flush()
+
+    def _flush_in_burst(self) -> None:
+        try:
+            self._flush()
+        except NinaError as error:
+            self._fault = error
+            self._connection.wake()
 
     def _hear(self, answers: list[Answer]) -> None:
         """Takes answers as they come; the task is woken only for what has to wait, or is over."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 
 from nina_smtp.errors import NinaError, internal
-from nina_smtp.smtp.carrier import Carrier
+from nina_smtp.smtp.carrier import Burst, Carrier
 from nina_smtp.smtp.mail import Shipment
 from nina_smtp.smtp.server import Server
 from nina_smtp.smtp.session import Session
@@ -57,6 +57,7 @@ class ConnectionPool:
         self._lanes: dict[_Lane, None] = {}
         self._idle: dict[_Lane, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # those of lanes, until their QUIT is over
+        self._burst = Burst()
         self._closing = self._ending = False
         self._loop = asyncio.get_running_loop()
         self._patience: asyncio.TimerHandle | None = None
@@ -151,7 +152,7 @@ class ConnectionPool:
         except BaseException:
             del self._lanes[lane]
             raise
-        carrier = Carrier(session, window=self._window, put_back=self._put_back)
+        carrier = Carrier(session, window=self._window, put_back=self._put_back, burst=self._burst_of_many)
         lane.session, lane.carrier = session, carrier
         self._open_more()
         try:
@@ -176,6 +177,9 @@ class ConnectionPool:
             return await session.connection.idle(self._loop.time() + self._idle_seconds)
         finally:
             self._idle.pop(lane, None)
+
+    def _burst_of_many(self) -> Burst | None:
+        return self._burst if len(self._lanes) > 1 else None
 
     def _take(self, lane: _Lane) -> Shipment | None:
         """The next mail for ``lane``; one that is busy leaves it to one that is not."""
