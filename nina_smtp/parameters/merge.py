@@ -17,6 +17,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from nina_smtp.errors import ExtractError, MissingParameter, NinaError, ParameterError, UnknownParameter
@@ -158,7 +159,7 @@ class Merger:
             if candidates:
                 value, source, path = candidates[0]
                 values[parameter.name] = _located(parameter.name, source, parameter.check, value)
-                sources[parameter.name] = Source(source, path, _others(candidates))
+                sources[parameter.name] = _source(source, path, _others(candidates))
             elif parameter.required:
                 raise self._missing(parameter, item)
         return Merged(values, sources)
@@ -307,6 +308,12 @@ def _matched(parameter: Parameter, path: str, matches: tuple[Any, ...], *, wins:
         parameter=parameter.name,
         source="extracted",
     )
+
+
+@lru_cache(maxsize=1024)
+def _source(source: str, path: str | None, overrode: tuple[str, ...]) -> Source:
+    """The same object for the same words: ten thousand results say the same few."""
+    return Source(source, path, overrode)
 
 
 def _others(candidates: Sequence[_Candidate]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Line:
     rounds: int
     tls: bool = False
     round_trip: float = 0.0  # in seconds
+    fresh: int = 0  # if set, a turn is the first so many messages of a client that has just been started
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,27 @@ def measured(line: Line, sides: Mapping[str, Side], size: int, report: Report) -
         takes: dict[str, Callable[[], Sent]] = {}
         for name, side in sides.items():
             server, address = servers[side.chunking]
-            client: Client
-            if side.start:
-                client = side.peer(address, line.connections)
-            else:
-                client = SmtpSource(address, line.connections, size)
-            running.enter_context(client)
+
+            def client_of(side: Side = side, address: Mapping[str, Any] = address) -> Client:
+                if side.start:
+                    return side.peer(address, line.connections)
+                return SmtpSource(address, line.connections, size)
+
+            if line.fresh:
+                takes[name] = partial(first, name, client_of, server, line.fresh)
+                continue
+            client = running.enter_context(client_of())
             send = checked(name, client, server)
             count = side.count or warmed_up(line, send)
             send(count)
             takes[name] = lambda send=send, count=count: send(count)
         return in_turns(takes, line.rounds)
+
+
+def first(name: str, client_of: Callable[[], Client], server: Sink, count: int) -> Sent:
+    """The first messages of a client: each of its connections is open, and little has gone over it."""
+    with client_of() as client:
+        return checked(name, client, server)(count)
 
 
 def checked(name: str, client: Client, server: Sink) -> Callable[[int], Sent]:

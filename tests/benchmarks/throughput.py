@@ -30,6 +30,7 @@ PIPELINING, CHUNKING, WINDOW = "nina_smtp, pipelining", "nina_smtp, chunking", "
 NODE, AIO, STDLIB = "nodemailer", "aiosmtplib + EmailMessage", "smtplib + EmailMessage"
 SOURCE, RAW = "smtp-source, finished text", "finished message, sockets"
 LIST = "nina_smtp send_async, a list"
+FIRST = 2000  # messages of a client that has just been started
 LIST_LENGTH = 10_000
 CONNECTIONS = (1, 5, 20)
 MIDDLE = 5  # connections; most targets are for so many
@@ -74,7 +75,7 @@ def main() -> int:
             {
                 name: {side: middle(taken, rate) for side, taken in turns.items()}
                 for name, turns in drawn.items()
-                if "TLS" not in name and LIST not in turns
+                if "TLS" not in name and "started" not in name and LIST not in turns
             },
             options.plot,
         )
@@ -142,6 +143,8 @@ def lines_of(part: str, rounds: int, *, quick: bool) -> Iterator[Line]:
         for connections in CONNECTIONS:
             yield Line("loopback", connections, 0.3 if quick else 1.0, rounds)
         yield Line("loopback, TLS", MIDDLE, 0.3 if quick else 1.0, rounds, tls=True)
+        yield Line("loopback, just started", MIDDLE, 0, rounds, fresh=FIRST)
+        yield Line("loopback, TLS, just started", MIDDLE, 0, rounds, tls=True, fresh=FIRST)
     elif part == "list":
         yield Line("loopback, a list", MIDDLE, 0.6 if quick else 2.0, rounds)
     else:
