@@ -6,11 +6,11 @@ The rules (:mod:`nina_smtp.smtp.transaction` has those of a single mail):
 2. Without PIPELINING one mail is in flight, and one command.
 3. With it, the next mail's envelope goes out in the same write as the end of the content before it, so a mail
    takes one round trip. Its own content waits for that verdict: one mail at most is ever in doubt.
-4. With CHUNKING too, a small mail that has the session to itself goes out at once, envelope and content, and
-   with a ``window`` above one so many do. Each of them is in doubt until it is answered. An ordered source
-   has one such mail at a time.
-5. The first mail after a pause goes out envelope first: its replies show that the server is still there,
-   before anything could be in doubt.
+4. With CHUNKING too, a small mail that is the first of the session goes out at once, envelope and content,
+   and with a ``window`` above one so many do. Each of them is in doubt until it is answered. An ordered
+   source has no window.
+5. Any other mail goes out envelope first, and so does the first one after a pause: its replies show that the
+   server is still there, before anything could be in doubt.
 6. Behind a chunk whose answer is outstanding a transaction begins with RSET: servers differ in whether a
    refused chunk ends it.
 7. A mail that is withdrawn is not sent unless its last octet is out. A server that waits for its content
@@ -268,6 +268,7 @@ class Carrier:
             self._since = self._time()
             item.until = self._since + self._timeouts.total
         self._session.transaction_open = True
+        self._session.is_fresh = False
         self._flight.add(item)
         self._put(self._protocol.send(*transaction.next_group()))
         if together:
@@ -299,14 +300,14 @@ class Carrier:
         )
 
     def _goes_together(self, shipment: Shipment, mail: Mail) -> bool:
+        """Rules 4 and 5."""
+        if not (self._chunking and self._pipelining) or mail.size > SMALL:
+            return False
+        if self._time() - self._since >= _PAUSE:
+            return False
         ordered = shipment.source is not None and shipment.source.ordered
-        return (
-            self._chunking
-            and self._pipelining
-            and mail.size <= SMALL
-            and len(self._flight) < (1 if ordered else self._window)
-            and self._time() - self._since < _PAUSE
-        )
+        window = 1 if ordered else self._window
+        return self._session.is_fresh or (window > 1 and len(self._flight) < window)
 
     # Writing.
 

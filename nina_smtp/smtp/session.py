@@ -34,6 +34,8 @@ class Session:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.connection = Connection(server)
+        self.is_fresh = True
+        """Whether nothing was sent yet, so that the server has just shown that it is there."""
         self.transaction_open = False
         """Whether the server may have a transaction open, so that the next one has to begin with RSET."""
 

@@ -241,6 +241,7 @@ def test_stopped_while_it_waits_for_the_verdict_it_says_what_became_of_every_mai
     write("input.json", [{"what": "One"}, {"what": "Two"}, {"what": "Three"}])
     with FaultyServer("x_hang", tls=certs) as server:
         data = {"encryption": "starttls", "host": "localhost", "caCertificate": certs.ca_pem.read_text()}
+        data["timeouts"] = {"quit": 0.3}
         write("cred.json", credential(server.port, **data))
         command = [sys.executable, "-m", "nina_smtp", "send", "node.json", "--credential", "cred.json"]
         with subprocess.Popen(

@@ -97,7 +97,7 @@ def test_what_is_said_of_a_broken_connection_is_true(
     dot = whole - QUIT  # from this octet on the server has the whole mail
     stalls = kind.startswith("stall")
     sparse = stalls or way == "bdat"  # there all of it is one write
-    points = [*range(1, dot, STEP * (3 if sparse else 1)), dot - 1, dot, dot + 1]
+    points = [*range(1, dot, STEP * (5 if sparse else 1)), dot - 1, dot, dot + 1]
     timeouts = HASTY if stalls else TIMEOUTS
     for run in through(postfix, kind, points, timeouts=timeouts, hide=HIDDEN[way]):
         assert run.after is not None
