@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -95,12 +96,16 @@ class Catalog:
 
 def _load(kind: str, name: str, folder: Path, expected: type[T]) -> T | Broken:
     try:
-        loaded = getattr(_module(kind, name, folder), kind[:-1].upper())
+        with _LOADING:
+            loaded = getattr(_module(kind, name, folder), kind[:-1].upper())
         if not isinstance(loaded, expected):
             return Broken(name, folder, f"{kind[:-1].upper()} is not a {expected.__name__}")
         return loaded
     except Exception as error:  # whatever a third party's module does at import, the host lives on
         return Broken(name, folder, f"{type(error).__name__}: {error}")
+
+
+_LOADING = RLock()  # a module that another thread is loading is in sys.modules already, half made
 
 
 def _module(kind: str, name: str, folder: Path) -> ModuleType:

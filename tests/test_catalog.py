@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,3 +164,21 @@ def test_ours_is_at_the_top_of_the_repository():
     assert {found.type for found in default_catalog().nodes()} >= {"smtp", "manual_trigger", "table_to_file"}
     assert {found.type for found in default_catalog().credentials()} >= {"smtp"}
     assert default_catalog().folder("credentials", "smtp") == own_pack() / "credentials" / "smtp"
+
+
+def test_threads_that_ask_for_a_type_first_and_at_once_all_get_it() -> None:
+    program = """
+import threading
+from nina_smtp.catalog import default_catalog
+found, start = [], threading.Barrier(8)
+def ask():
+    start.wait()
+    found.append(type(default_catalog().credential("smtp")).__name__)
+threads = [threading.Thread(target=ask) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(found)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Credential") == 8, done.stdout + done.stderr

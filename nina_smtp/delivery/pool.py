@@ -15,6 +15,7 @@ from nina_smtp.delivery.mailnode import Built
 from nina_smtp.delivery.outgoing import Outgoing
 from nina_smtp.delivery.result import Result, result_of
 from nina_smtp.delivery.shared import shared_pool
+from nina_smtp.errors import ParameterError
 from nina_smtp.message import Email, Message, compose
 from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
 from nina_smtp.smtp.pool import ConnectionPool
@@ -61,15 +62,16 @@ class Pool:
     ) -> None:
         lines = tuple(self._lines.values())
         self._pool = None
-        async with self._exit:  # interrupted, it leaves the connections open
-            if error:
-                for line in lines:
-                    line.withdraw_all()
-                with suppress(TimeoutError):  # whoever fails does not want to wait for a slow verdict
-                    async with asyncio.timeout(self.account.server.timeouts.quit):
-                        await _all_finished(lines)
-            else:
+        if error is None:
+            async with self._exit:  # interrupted, it leaves the connections open
                 await _all_finished(lines)
+            return
+        for line in lines:
+            line.withdraw_all()
+        with suppress(TimeoutError):  # whoever fails does not want to wait for a slow verdict
+            async with asyncio.timeout(self.account.server.timeouts.quit):
+                await _all_finished(lines)
+        await self._exit.__aexit__(kind, error, trace)  # so the connections stay open
 
     async def send(
         self,
@@ -91,6 +93,14 @@ class Pool:
         """
         if self._pool is None:
             raise RuntimeError("use the pool within async with")
+        if self._pool.loop is not asyncio.get_running_loop():
+            raise RuntimeError("a pool belongs to the event loop it was entered in: enter another one here")
+        if not isinstance(message, (Email, Message, Built)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ParameterError(
+                f"A {type(message).__name__} is not a message.",
+                hint="Give an Email, what compose makes of one, or what nina_smtp.build returned.",
+                parameter="message",
+            )
         line = self._lines.get(caller)
         if line is None:
             line = self._lines[caller] = _Line(self._pool, lambda: self._lines.pop(caller, None))

@@ -59,7 +59,7 @@ class ConnectionPool:
         self._tasks: set[asyncio.Task[None]] = set()  # those of lanes, until their QUIT is over
         self._burst = Burst()
         self._closing = self._ending = False
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._patience: asyncio.TimerHandle | None = None
 
     @property
@@ -127,7 +127,7 @@ class ConnectionPool:
         ) > _WORTH * count:
             self._open()
         if self._patience is None and len(self._lanes) < self._limit:
-            self._patience = self._loop.call_later(_PATIENCE, self._out_of_patience)
+            self._patience = self.loop.call_later(_PATIENCE, self._out_of_patience)
 
     def _out_of_patience(self) -> None:
         self._patience = None
@@ -138,7 +138,7 @@ class ConnectionPool:
     def _open(self) -> None:
         lane = _Lane()
         self._lanes[lane] = None
-        task = self._loop.create_task(self._run(lane))
+        task = self.loop.create_task(self._run(lane))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -174,7 +174,7 @@ class ConnectionPool:
         try:
             session = lane.session
             assert session
-            return await session.connection.idle(self._loop.time() + self._idle_seconds)
+            return await session.connection.idle(self.loop.time() + self._idle_seconds)
         finally:
             self._idle.pop(lane, None)
 
@@ -205,7 +205,7 @@ class ConnectionPool:
         """Rule 5."""
         if self._lanes:
             self._limit = max(1, len(self._lanes))
-            self._loop.call_later(_CROWDED, self._ask_for_more_again)
+            self.loop.call_later(_CROWDED, self._ask_for_more_again)
             return
         for source in self._turns:
             source.fail(error)

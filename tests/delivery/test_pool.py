@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 from bed.dialogue import Dialogue
+from bed.faulty import FaultyServer
 from bed.invariants import check_wire
 from bed.recorder import CHUNKING, EVERYTHING, Recorder
 from bed.recording import Message as Recorded
@@ -832,3 +833,35 @@ def test_nothing_is_left_of_a_loop_that_has_ended() -> None:
             asyncio.run(warm())
     gc.collect()
     assert [loop() for loop in loops if loop()] == []
+
+
+def test_left_by_an_exception_it_does_not_wait_for_a_verdict_that_does_not_come() -> None:
+    async def work(port: int) -> None:
+        data = {"host": "localhost", "port": port, "encryption": "none", "authMethod": "none"}
+        pool = nina_smtp.Pool(data | {"timeouts": {"quit": 0.1}})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5), pool:
+                await pool.send(Email("a@x.test", ["b@x.test"], "s", text="t"))
+
+    with FaultyServer("x_hang", mode="none", patience=20) as server:
+        asyncio.run(asyncio.wait_for(work(server.port), 15))
+
+
+@pytest.mark.parametrize("rubbish", [None, "text", b"octets", {"to": "x"}, 42])
+def test_what_is_no_message_is_refused_by_name(rubbish: object) -> None:
+    async def work() -> None:
+        async with nina_smtp.Pool({"host": "localhost", "encryption": "none", "authMethod": "none"}) as pool:
+            with pytest.raises(nina_smtp.NinaError, match="is not a message"):
+                await pool.send(rubbish)  # type: ignore[arg-type]
+
+    asyncio.run(work())
+
+
+def test_it_belongs_to_the_loop_it_was_entered_in() -> None:
+    async def work() -> None:
+        async with nina_smtp.Pool({"host": "localhost", "encryption": "none", "authMethod": "none"}) as pool:
+            message = Email("a@x.test", ["b@x.test"], "s", text="t")
+            with pytest.raises(RuntimeError, match="event loop"):
+                await asyncio.to_thread(lambda: asyncio.run(pool.send(message)))
+
+    asyncio.run(work())
