@@ -28,7 +28,7 @@ def send(
     dry_run: bool = False,
     blobs: BlobStore | None = None,
 ) -> Results:
-    """Merges, builds and sends one mail for each item, over one connection. See :func:`send_async`."""
+    """Merges, builds and sends one mail for each item. See :func:`send_async`."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

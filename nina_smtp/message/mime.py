@@ -207,10 +207,10 @@ def _parsed(parameter: str, value: str | Mailbox | Sequence[str | Mailbox]) -> B
                 boxes.append(one)
             else:
                 boxes += parse_list(one)
+            if len(boxes) > MAX_MAILBOXES:
+                raise _too_many(parameter)
     except ParameterError as error:
         raise _named(error, f"{parameter}[{index}]") from None
-    if len(boxes) > MAX_MAILBOXES:
-        raise _too_many(parameter)
     return tuple(boxes)
 
 

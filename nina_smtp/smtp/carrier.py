@@ -34,13 +34,14 @@ from typing import TYPE_CHECKING
 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import NinaError, ServerRefused, internal
+from nina_smtp.smtp.burst import Burst
 from nina_smtp.smtp.failures import lost, silent, too_large
 from nina_smtp.smtp.flight import SMALL, Flight, InFlight, PutBack
 from nina_smtp.smtp.mail import Delivery, Mail, Shipment, withdrawn
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer
 from nina_smtp.smtp.transaction import Stage, Transaction
-from nina_smtp.smtp.wire import DotStuffer, stuffed
+from nina_smtp.smtp.wire import DotStuffer
 
 if TYPE_CHECKING:
     from nina_smtp.smtp.session import Session
@@ -50,29 +51,6 @@ _MINIMUM_RATE = 500  # octets a second: what a server has to take of the content
 _PAUSE = 1.0  # seconds after which the session is not taken for granted
 
 Take = Callable[[], Shipment | None]
-
-
-class Burst:
-    """Writes of several connections that go out together, when the loop has done what there was to do.
-
-    A server on the same machine sleeps between writes that come one by one, and to wake it up costs more, on
-    both sides, than the write itself.
-    """
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._writes: list[Callable[[], None]] = []
-
-    def add(self, write: Callable[[], None]) -> None:
-        """``write`` is called soon. It does not raise."""
-        if not self._writes:
-            self._loop.call_soon(self._go)
-        self._writes.append(write)
-
-    def _go(self) -> None:
-        writes, self._writes = self._writes, []
-        for write in writes:
-            write()
 
 
 class Carrier:
@@ -321,7 +299,8 @@ class Carrier:
             self._put(b"BDAT %d LAST\r\n" % mail.size)
             self._last_octets(item, content)
         else:
-            self._last_octets(item, stuffed(content))
+            stuffer = DotStuffer()
+            self._last_octets(item, stuffer.feed(content) + stuffer.end())
 
     async def _stream(self, item: InFlight) -> None:
         """Writes a large content; its last octets wait for what may follow them in the same write."""

@@ -20,7 +20,8 @@ from __future__ import annotations
 import asyncio
 
 from nina_smtp.errors import NinaError, internal
-from nina_smtp.smtp.carrier import Burst, Carrier
+from nina_smtp.smtp.burst import Burst
+from nina_smtp.smtp.carrier import Carrier
 from nina_smtp.smtp.mail import Shipment
 from nina_smtp.smtp.server import Server
 from nina_smtp.smtp.session import Session

@@ -148,15 +148,6 @@ class Wire(asyncio.BufferedProtocol):
             self._waiter.set_exception(TimeoutError())
 
 
-def stuffed(content: bytes) -> bytes:
-    """A whole message, a dot put before every line that starts with one, and the final dot behind it."""
-    if b"\r\n." in content:
-        content = content.replace(b"\r\n.", b"\r\n..")
-    if content[:1] == b".":
-        content = b"." + content
-    return content + (b".\r\n" if content[-2:] == b"\r\n" or not content else b"\r\n.\r\n")
-
-
 class DotStuffer:
     """Transparency (RFC 5321 4.5.2): a dot is put before every line that starts with one."""
 

@@ -41,7 +41,7 @@ class Courier:
         options = work.plan.fields.options
         self.work = work
         self.results = Results(on_partial=OnPartial(options.on_partial))
-        self.on_message = on_message
+        self._on_message = on_message
         self._on_progress = on_progress
         self._on_result = on_result
         self._stops_at_failure = options.on_error == "fail"
@@ -102,9 +102,9 @@ class Courier:
 
     def built(self, index: int, message: Message) -> None:
         """An item's mail was built. Raises Interrupted if it is not wanted any more."""
-        if self.on_message and not self._fault:
+        if self._on_message and not self._fault:
             try:
-                self.on_message(index, message)
+                self._on_message(index, message)
             except BaseException as fault:
                 self._stop_at(fault)
                 raise withdrawn() from None
