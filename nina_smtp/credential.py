@@ -16,9 +16,9 @@ FormType = type[BaseModel]
 class Step:
     """One step of a credential test.
 
-    ``name`` is one of resolve, connect, greeting, tls, ehlo, login, send; ``ok`` is None while it runs;
-    ``facts`` are plain JSON (addresses, TLS version, mechanisms…); ``error`` is the object of the contract,
-    section 5.
+    ``name`` is one of resolve, connect, greeting, tls, ehlo, token, login, send; ``ok`` is None while it
+    runs; ``facts`` are plain JSON (addresses, TLS version, mechanisms…); ``error`` is the object of the
+    contract, section 5.
     """
 
     name: str
@@ -43,6 +43,8 @@ class Report:
 
     steps: tuple[Step, ...]
     warnings: tuple[str, ...] = ()
+    transcript: tuple[str, ...] = field(default=(), repr=False)
+    """What was said, line by line, without secrets."""
 
     @property
     def passed(self) -> bool:

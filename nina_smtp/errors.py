@@ -11,11 +11,14 @@
     │   ├── TemplateError                      a Liquid template that cannot be read or filled in
     │   ├── ExtractError                       a JSONPath that cannot be read, or that finds too much
     │   ├── RecipientNotAllowed                the credential's recipient policy says no
+    │   ├── LoopSuspected                      so many mails to one address look like a loop
+    │   ├── KeyConflict                        the idempotency key was used for another mail
     │   └── InvalidSignature                   a signature that does not verify
     ├── WorkflowError (ValueError)             the author of the workflow: the graph
     ├── NotAttempted                           nobody: an earlier mail of the same node failed
     ├── Interrupted                            whoever ran it, and stopped it
     ├── InternalError                          the author of a node: a fault in its program
+    ├── LedgerFailed                           whoever runs the host: the ledger cannot be read or written
     ├── CredentialError                        the owner of the credential
     │   ├── InvalidCredential (ValueError)     a field of the credential
     │   ├── ConnectFailed (ConnectionError)    no address, refused, unreachable, timed out
@@ -23,7 +26,10 @@
     │   │   ├── CertificateRejected            expired, wrong name, unknown issuer, wrong pin
     │   │   └── TlsRequired                    STARTTLS is not offered, refused or tampered with
     │   ├── AuthUnavailable                    the mechanism asked for is not offered
-    │   └── AuthFailed                         the server refused the login
+    │   ├── AuthFailed                         the server refused the login, or the provider the token for it
+    │   ├── TokenUnavailable                   the OAuth provider cannot be reached, or is out of order
+    │   ├── LimitReached                       the credential's limits, or the provider's quota
+    │   └── CircuitOpen                        the server failed so often that it is left alone for a while
     └── ServerError                            the server, or the network
         ├── ServerRefused                      it does not want this session (421, 554)
         ├── ProtocolViolation                  it answers what SMTP does not allow
@@ -60,6 +66,8 @@ class NinaError(Exception):
     type: ClassVar[str] = "error"
     transient: ClassVar[bool] = False
     uncertain: ClassVar[bool] = False
+    transcript: tuple[str, ...] = ()
+    """How a connection was opened, of an error that says it could not be."""
 
     def __init__(
         self,
@@ -163,6 +171,18 @@ class RecipientNotAllowed(ParameterError):
     type = "recipientNotAllowed"
 
 
+class LoopSuspected(ParameterError):
+    """More mails to one address in a short time than anybody wants to read."""
+
+    type = "loopSuspected"
+
+
+class KeyConflict(ParameterError):
+    """An idempotency key that was used before, for a mail that is not this one."""
+
+    type = "keyConflict"
+
+
 class InvalidSignature(ParameterError):
     """A signature that is missing, malformed or does not verify."""
 
@@ -200,6 +220,13 @@ class InternalError(NinaError):
     """A node failed in a way it should not: a fault in its program."""
 
     type = "internalError"
+
+
+class LedgerFailed(NinaError):
+    """The ledger cannot be read or written, so nothing may be sent: nobody would know of it afterwards."""
+
+    type = "ledgerFailed"
+    transient = True
 
 
 def internal(error: Exception) -> InternalError:
@@ -257,6 +284,35 @@ class AuthFailed(CredentialError):
     """The server refused the login."""
 
     type = "authFailed"
+
+
+class TokenUnavailable(CredentialError):
+    """The OAuth provider gave no access token for a reason that may pass."""
+
+    type = "tokenUnavailable"
+    transient = True
+
+
+class LimitReached(CredentialError):
+    """The credential may send no more for now. ``until_seconds`` is how long that will be, if it is known."""
+
+    type = "limitReached"
+    transient = True
+
+    def __init__(self, message: str, *, until_seconds: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.until_seconds = until_seconds
+
+
+class CircuitOpen(CredentialError):
+    """The server failed several times in a row, and is not tried again before ``until_seconds`` are over."""
+
+    type = "circuitOpen"
+    transient = True
+
+    def __init__(self, message: str, *, until_seconds: float | None = None, **facts: Any) -> None:
+        super().__init__(message, **facts)
+        self.until_seconds = until_seconds
 
 
 class ServerError(NinaError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import quote, quote_plus
@@ -68,25 +69,23 @@ class Hidden(Mapping[str, Any]):
 class Redactor:
     """Replaces secrets by ``***`` in text that a server or a library made.
 
-    Every form that a server might echo is known: raw, base64 (alone, as a SASL PLAIN message, padded or not),
-    URL-encoded, hex, JSON-escaped.
+    Every form that a server might echo is known: raw, base64 (alone, as a SASL PLAIN or XOAUTH2 message,
+    padded or not), URL-encoded, hex, JSON-escaped. It never shows what it knows.
     """
 
     def __init__(self, secrets: tuple[str, ...] = (), username: str = "") -> None:
-        forms: set[bytes] = set()
+        self._given: set[bytes] = set()
         for secret in filter(None, secrets):
-            raw = secret.encode()
-            for form in (raw, b"\0" + username.encode() + b"\0" + raw):
-                encoded = b64encode(form)
-                forms |= {encoded, encoded.rstrip(b"=")}
-            texts: tuple[Any, ...] = (
-                quote(secret, safe=""),
-                quote_plus(secret),
-                raw.hex(),
-                raw.hex().upper(),
-            )
-            forms |= {raw, *(text.encode() for text in texts), json.dumps(secret)[1:-1].encode()}
-        self._forms = sorted(forms, key=len, reverse=True)
+            self._given |= _forms(secret, username)
+        self._learnt: deque[frozenset[bytes]] = deque(maxlen=_REMEMBERED)
+        self._forms = _longest_first(self._given)
+
+    def learn(self, secret: Secret, username: str = "") -> None:
+        """From now on ``secret`` is one of them: a token that was not there before. The last few are kept."""
+        forms = frozenset(_forms(secret.reveal(), username))
+        if forms not in self._learnt:
+            self._learnt.append(forms)
+            self._forms = _longest_first(self._given.union(*self._learnt))
 
     def __call__(self, octets: bytes) -> bytes:
         """``octets`` without any of the secrets."""
@@ -99,3 +98,23 @@ class Redactor:
         return (
             self(text.encode(errors="surrogatepass")).decode(errors="surrogatepass") if self._forms else text
         )
+
+    def __repr__(self) -> str:
+        return "Redactor()"
+
+
+_REMEMBERED = 8  # tokens that were learnt; those before them have expired
+
+
+def _forms(secret: str, username: str) -> set[bytes]:
+    raw, name = secret.encode(), username.encode()
+    forms = {raw, json.dumps(secret)[1:-1].encode()}
+    for message in (raw, b"\0" + name + b"\0" + raw, b"user=" + name + b"\1auth=Bearer " + raw + b"\1\1"):
+        encoded = b64encode(message)
+        forms |= {encoded, encoded.rstrip(b"=")}
+    texts: tuple[str, ...] = (quote(secret, safe=""), quote_plus(secret), raw.hex(), raw.hex().upper())
+    return forms | {text.encode() for text in texts}
+
+
+def _longest_first(forms: set[bytes]) -> list[bytes]:
+    return sorted(forms, key=len, reverse=True)

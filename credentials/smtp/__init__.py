@@ -7,12 +7,12 @@ from typing import Any
 
 from nina_smtp.credential import CredentialType, Report, Step
 from nina_smtp.delivery.account import Account
+from nina_smtp.delivery.trial import run_test
 from nina_smtp.errors import InvalidCredential
 from nina_smtp.forms import fill_in
 
 from .fields import SmtpFields
 from .presets import PRESETS
-from .trial import run_test
 
 
 class SmtpCredential(CredentialType):

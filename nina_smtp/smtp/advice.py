@@ -72,6 +72,16 @@ _BY_CODE = {
 }
 
 
+def token_advice(reply: Reply) -> str:
+    """The next step when an access token is refused (XOAUTH2)."""
+    if "5.7.139" in str(reply):
+        return "Have the tenant allow SMTP AUTH for this mailbox."
+    return (
+        "Check that username is the mailbox that the token was made for, and that the scopes are those for "
+        "SMTP; then connect the account again: nina-smtp login CRED.json"
+    )
+
+
 def advice(reply: Reply, phase: Phase) -> str | None:
     """The next step for this reply, or None if it speaks for itself."""
     text = str(reply)

@@ -8,8 +8,9 @@ depend on it, and some servers put anything there.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from nina_smtp.secret import Secret
 from nina_smtp.smtp.phase import Phase
@@ -26,13 +27,7 @@ class Plain:
 
     def commands(self) -> Iterator[Command]:
         """AUTH PLAIN with the response, behind it or, where that is too long, on a line of its own."""
-        response = b64encode(f"\0{self.username}\0{self.password.reveal()}".encode())
-        line = b"AUTH PLAIN " + response
-        if len(line) > MAX_AUTH_LINE:
-            yield _auth(b"AUTH PLAIN")
-            yield _auth(response)
-        else:
-            yield _auth(line)
+        return _initial_response(self.name, f"\0{self.username}\0{self.password.reveal()}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,54 @@ class Login:
         yield _auth(b64encode(self.password.reveal().encode()))
 
 
-Mechanism = Plain | Login
+class TokenSupply(Protocol):
+    """Where the access tokens of a login come from. Equal credentials share one, by which they are equal."""
+
+    @property
+    def renewable(self) -> bool:
+        """Whether there is a way to another token."""
+        ...
+
+    async def token(self) -> Secret:
+        """A token that is good for some minutes yet. Raises CredentialError."""
+        ...
+
+    async def renewed(self, refused: Secret) -> Secret:
+        """Another token than the one that the server has refused. Raises CredentialError."""
+        ...
+
+    async def facts(self) -> Mapping[str, Any]:
+        """What may be shown of a token, as plain JSON. Raises CredentialError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class XOAuth2:
+    """XOAUTH2, as Google and Microsoft have it: a user name and an access token, in one response."""
+
+    username: str
+    tokens: TokenSupply
+    name: str = "XOAUTH2"
+
+    def commands(self, token: Secret) -> Iterator[Command]:
+        """AUTH XOAUTH2 with the response; then an empty line, which is the answer to an error (JSON in a 334)
+        and lets the server send its 535.
+        """
+        yield from _initial_response(self.name, f"user={self.username}\1auth=Bearer {token.reveal()}\1\1")
+        yield _auth(b"")
+
+
+Mechanism = Plain | Login | XOAuth2
+
+
+def _initial_response(name: str, message: str) -> Iterator[Command]:
+    response = b64encode(message.encode())
+    line = b"AUTH " + name.encode() + b" " + response
+    if len(line) > MAX_AUTH_LINE:
+        yield _auth(b"AUTH " + name.encode())
+        yield _auth(response)
+    else:
+        yield _auth(line)
 
 
 def _auth(line: bytes) -> Command:

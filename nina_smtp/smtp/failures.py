@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nina_smtp.errors import (
+    AuthFailed,
     AuthUnavailable,
     ConnectionLost,
     DeliveryUncertain,
@@ -12,7 +13,7 @@ from nina_smtp.errors import (
     ServerRefused,
     TlsRequired,
 )
-from nina_smtp.smtp.advice import advice
+from nina_smtp.smtp.advice import advice, token_advice
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.replies import Reply
 
@@ -63,10 +64,19 @@ def tls_required(what: str, reply: Reply | None = None) -> TlsRequired:
     )
 
 
-def in_clear_text() -> TlsRequired:
+def token_refused(reply: Reply, *, renewed: bool) -> NinaError:
+    """The error for an access token that the server does not take."""
+    what = "The server refused the access token"
+    error = refusal(AuthFailed, f"{what}, and a new one too" if renewed else what, Phase.AUTH, reply)
+    if isinstance(error, AuthFailed) and not reply.is_transient:
+        error.hint = token_advice(reply)
+    return error
+
+
+def in_clear_text(what: str = "password") -> TlsRequired:
     """The error for a login that somebody between could read."""
     return TlsRequired(
-        "The password would travel in clear text to another machine.",
+        f"The {what} would travel in clear text to another machine.",
         hint="Use encryption starttls or tls. If the way is safe otherwise, set allowCleartextLogin.",
         phase=Phase.AUTH.value,
         parameter="encryption",
@@ -75,6 +85,13 @@ def in_clear_text() -> TlsRequired:
 
 def not_offered(mechanism: str, offered: str) -> AuthUnavailable:
     """The error for a mechanism that the server does not have."""
+    if mechanism == "XOAUTH2":
+        return AuthUnavailable(
+            f"The server does not take access tokens (XOAUTH2); it offers: {offered}.",
+            hint="Use the host, port and encryption on which it does; or a credential of type smtp.",
+            phase=Phase.AUTH.value,
+            parameter="host",
+        )
     return AuthUnavailable(
         f"The server does not offer {mechanism}; it offers: {offered}.",
         hint="Set authMethod none, or use the port and the encryption on which the server lets people log in."

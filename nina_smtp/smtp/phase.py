@@ -14,6 +14,7 @@ class Phase(StrEnum):
     EHLO = "ehlo"
     TLS = "tls"
     AUTH = "auth"
+    NOOP = "noop"
     MAIL = "mail"
     RCPT = "rcpt"
     DATA = "data"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nina_smtp.errors import InvalidCredential
 from nina_smtp.secret import Redactor
-from nina_smtp.smtp.auth import Mechanism
+from nina_smtp.smtp.auth import Mechanism, XOAuth2
 
 if TYPE_CHECKING:
     import ssl
@@ -82,8 +82,8 @@ class Server:
 
     @cached_property
     def redactor(self) -> Redactor:
-        """Removes the password from what the server says."""
-        if self.mechanism is None:
+        """Removes the password from what the server says; a token, as soon as there is one."""
+        if self.mechanism is None or isinstance(self.mechanism, XOAuth2):
             return Redactor()
         return Redactor((self.mechanism.password.reveal(),), self.mechanism.username)
 

@@ -6,9 +6,11 @@ It is opened step by step, so that a credential test can show each: resolve, con
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from nina_smtp import observe
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import (
     AuthFailed,
@@ -16,10 +18,20 @@ from nina_smtp.errors import (
     ProtocolViolation,
     ServerRefused,
 )
+from nina_smtp.observe.transcript import failed_opening
+from nina_smtp.secret import Secret
+from nina_smtp.smtp.auth import XOAuth2
 from nina_smtp.smtp.capabilities import Capabilities
 from nina_smtp.smtp.carrier import Carrier
 from nina_smtp.smtp.connection import Connection
-from nina_smtp.smtp.failures import in_clear_text, lost, not_offered, refusal, tls_required
+from nina_smtp.smtp.failures import (
+    in_clear_text,
+    lost,
+    not_offered,
+    refusal,
+    tls_required,
+    token_refused,
+)
 from nina_smtp.smtp.mail import Delivery, Mail, Shipment
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Command
@@ -40,24 +52,36 @@ class Session:
         """Whether the server may have a transaction open, so that the next one has to begin with RSET."""
 
     @classmethod
-    async def open(cls, server: Server) -> Session:
-        """A session that is logged in. Raises CredentialError or ServerError."""
+    async def open(cls, server: Server, *, prove: bool = False) -> Session:
+        """A session that is logged in, and that has answered NOOP if it has to prove itself.
+
+        Raises CredentialError or ServerError.
+        """
         session = cls(server)
-        connection = session.connection
-        connection.begin_attempt()
         try:
-            await connection.connect(await connection.resolve())
-            if server.encryption is Encryption.TLS:
-                await connection.start_tls()
-            await session.greet()
-            await session.hello()
-            if server.encryption is Encryption.STARTTLS:
-                await session.upgrade()
+            await session._reach()
             await session.login()
-        except BaseException:
-            connection.abort()
+            if prove:
+                await session.noop()
+        except BaseException as error:
+            session.connection.abort()
+            if isinstance(error, NinaError):
+                error.transcript = failed_opening(session.connection.opening, error)
+                observe.session_failed(session, error)
             raise
+        observe.session_opened(session)
         return session
+
+    async def _reach(self) -> None:
+        """All that comes before the login."""
+        self.connection.begin_attempt()
+        await self.connection.connect(await self.connection.resolve())
+        if self.server.encryption is Encryption.TLS:
+            await self.connection.start_tls()
+        await self.greet()
+        await self.hello()
+        if self.server.encryption is Encryption.STARTTLS:
+            await self.upgrade()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -121,32 +145,64 @@ class Session:
     async def login(self) -> None:
         """Authenticates with exactly the credential's mechanism.
 
-        Raises AuthUnavailable, AuthFailed, TlsRequired, ServerError.
+        Raises AuthUnavailable, AuthFailed, TlsRequired, ServerError; with tokens, any CredentialError.
         """
         mechanism = self.server.mechanism
         if mechanism is None:
             return
-        self._check_login_is_private()
+        self._check_login_is_private("access token" if isinstance(mechanism, XOAuth2) else "password")
         if mechanism.name not in self.capabilities.mechanisms:
             raise not_offered(mechanism.name, self.capabilities.offered_mechanisms)
-        for command in mechanism.commands():
+        if isinstance(mechanism, XOAuth2):
+            await self._login_with_token(mechanism)
+            return
+        reply, _ = await self._authenticate(mechanism.name, mechanism.commands())
+        if reply.code != 235:
+            raise refusal(AuthFailed, "The server refused the login", Phase.AUTH, reply)
+
+    async def _login_with_token(self, mechanism: XOAuth2) -> None:
+        """A token that is refused is renewed once, and the login tried once more, not more often."""
+        tokens = mechanism.tokens
+        token = await tokens.token()
+        reply, refused = await self._present(mechanism, token)
+        renew = refused and tokens.renewable
+        if renew:
+            token = await tokens.renewed(token)
+            if not self.usable:  # some servers hang up on whoever fails
+                self.connection.abort()
+                self.connection = Connection(self.server, self.connection.opening)
+                await self._reach()
+            reply, _ = await self._present(mechanism, token)
+        if reply.code != 235:
+            raise token_refused(reply, renewed=renew)
+
+    async def _present(self, mechanism: XOAuth2, token: Secret) -> tuple[Reply, bool]:
+        """The server's verdict on ``token``, and whether that is what it refuses: by 535, or by a challenge
+        that tells of an error, with whatever comes then.
+        """
+        self.server.redactor.learn(token, mechanism.username)
+        reply, said = await self._authenticate(mechanism.name, mechanism.commands(token))
+        challenged = not said.line  # only the empty line answers such a challenge
+        return reply, reply.code == 535 or (challenged and 500 <= reply.code < 600)
+
+    async def _authenticate(self, name: str, commands: Iterator[Command]) -> tuple[Reply, Command]:
+        """The server's verdict, 235 or a refusal, and what it is the answer to."""
+        for command in commands:
             reply = await self.connection.command(command)
-            if reply.code == 235:
-                return
             if reply.code != 334:
-                raise refusal(AuthFailed, "The server refused the login", Phase.AUTH, reply)
+                return reply, command
         await self.connection.exchange(b"*", Phase.AUTH)  # cancels (RFC 4954 4)
         raise AuthFailed(
-            f"The server goes on asking after {mechanism.name} has said everything.",
+            f"The server goes on asking after {name} has said everything.",
             hint="Try the other authMethod.",
             phase=Phase.AUTH.value,
         )
 
-    def _check_login_is_private(self) -> None:
+    def _check_login_is_private(self, what: str) -> None:
         connection = self.connection
         local = connection.peer is not None and is_loopback(connection.peer)
         if not connection.tls and not local and not self.server.allow_cleartext_login:
-            raise in_clear_text()
+            raise in_clear_text(what)
 
     # Sending.
 
@@ -194,6 +250,12 @@ class Session:
         if not reply.is_positive:
             raise refusal(ServerRefused, "The server refused RSET", Phase.RSET, reply)
         self.transaction_open = False
+
+    async def noop(self) -> None:
+        """Raises NinaError unless the server answers as one that is well."""
+        reply = await self.connection.exchange(b"NOOP", Phase.NOOP)
+        if not reply.is_positive:
+            raise refusal(ServerRefused, "The server refused NOOP", Phase.NOOP, reply)
 
     async def quit(self) -> None:
         """QUIT, if the server cares to answer within its two seconds, and the end of the connection."""

@@ -16,7 +16,7 @@ from statistics import median
 from harness import Turn, arguments, cpu_each, in_turns, middle, paired, wall_each
 from report import Report
 
-LAZY = ("magic", "pylibmagic", "jsonpath_ng", "email_validator", "dns", "cryptography", "liquid")
+LAZY = ("magic", "pylibmagic", "jsonpath_ng", "email_validator", "dns", "cryptography", "liquid", "httpx")
 REPORTED = ("pydantic", "asyncio", "ssl", "email", "idna")
 EMPTY, OURS, EAGER = "empty interpreter", "import nina_smtp", "everything it may need later"
 CODE = {

@@ -127,9 +127,13 @@ def test_the_description_has_a_schema_for_everything(cli) -> None:
     assert set(nodes) == {"manual_trigger", "smtp", "table_to_file"}
     assert set(nodes["smtp"]["operations"]) == {"send", "sendRaw"}
     assert nodes["smtp"]["operations"]["send"]["required"] == ["to", "subject", "body"]
-    (smtp,) = described["credentials"]
+    smtp, oauth = described["credentials"]
     assert smtp["schema"]["properties"]["password"]["anyOf"][0]["writeOnly"] is True
     assert {preset["name"] for preset in smtp["presets"]} >= {"gmail", "office365", "ses", "inbox"}
+    assert (smtp["type"], oauth["type"]) == ("smtp", "smtpOAuth2")
+    for name in ("clientSecret", "refreshToken", "accessToken"):
+        assert oauth["schema"]["properties"][name]["anyOf"][0]["writeOnly"] is True
+    assert {preset["name"] for preset in oauth["presets"]} >= {"gmail", "office365"}
     assert all("<svg" in node["icon"] and node["help"] for node in nodes.values())
     assert described["workflow"]["$id"]
 

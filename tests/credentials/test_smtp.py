@@ -129,7 +129,9 @@ class TestWhatIsRefused:
             ("recipientPolicy.allow", "corp.test"),
             ("recipientPolicy.maxRecipients", 1.5),
             ("limits.connections", 0),
+            ("recipientPolicy.maxPerRecipient", 0),
             ("limits.messagesPerSecond", 0),
+            ("limits.messagesPerSecond", 10_001),
             ("limits.messagesPerDay", 0),
             ("limits.pipelineWindow", 0),
             ("limits.connection", 5),
@@ -291,6 +293,10 @@ class TestWhatIsTaken:
         assert policy.allow == ("corp.test", "xn--mnchen-3ya.test")
         assert str(policy.redirect_all_to) == "Me <me@x.test>"
         assert policy.max_recipients == 3
+        assert policy.max_per_recipient == 1000
+
+    def test_a_policy_without_a_guard_against_loops(self):
+        assert account(recipientPolicy={"maxPerRecipient": None}).policy.max_per_recipient is None
 
     def test_with_its_type_or_without(self):
         for credential in (

@@ -11,5 +11,6 @@ def credential(server: dict[str, Any], connections: int, window: int = 1) -> dic
         "authMethod": "none",
         "caCertificate": server["ca"],
         "fromAddress": "soc@corp.test",
+        "recipientPolicy": {"maxPerRecipient": 1_000_000_000},  # few addresses get all of them
         "limits": {"connections": connections, "pipelineWindow": window},
     }

@@ -1,4 +1,4 @@
-"""The groups of fields of a credential: timeouts, recipient policy, limits."""
+"""The groups of fields of a mail credential: timeouts, recipient policy, limits."""
 
 from __future__ import annotations
 
@@ -57,13 +57,20 @@ class PolicyFields(Form):
         description="In one mail, To, Cc and Bcc together.",
         examples=[50],
     )
+    max_per_recipient: int | None = Field(
+        1000,
+        ge=1,
+        title="Most mails to one address",
+        description="Within ten minutes: more look like a loop. None is no limit.",
+        examples=[1000],
+    )
 
     def policy(self) -> RecipientPolicy:
         """The policy, with domains in A-labels. Raises NinaError."""
         redirect = parse_mailbox(self.redirect_all_to) if self.redirect_all_to else None
         allow = None if self.allow is None else tuple(_domain("allow", one) for one in self.allow)
         deny = tuple(_domain("deny", one) for one in self.deny)
-        return RecipientPolicy(allow, deny, redirect, self.max_recipients)
+        return RecipientPolicy(allow, deny, redirect, self.max_recipients, self.max_per_recipient)
 
 
 def _domain(field: str, text: str) -> str:
@@ -83,7 +90,7 @@ class LimitFields(Form):
         5, ge=1, le=100, title="Connections", description="At the same time.", examples=[5]
     )
     messages_per_second: float | None = Field(
-        None, gt=0, title="Messages a second", description="None is no limit.", examples=[10]
+        None, gt=0, le=10_000, title="Messages a second", description="None is no limit.", examples=[10]
     )
     messages_per_day: int | None = Field(
         None, ge=1, title="Messages a day", description="None is no limit.", examples=[2000]

@@ -6,7 +6,7 @@ nobody logs in, so that the failed step can show what a person would have to pin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 from typing import Any
 
@@ -15,6 +15,7 @@ from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.outgoing import send_over
 from nina_smtp.errors import CertificateRejected, NinaError
 from nina_smtp.message import Email, compose
+from nina_smtp.smtp.auth import XOAuth2
 from nina_smtp.smtp.doctor import presented
 from nina_smtp.smtp.server import Encryption
 from nina_smtp.smtp.session import Session
@@ -33,7 +34,7 @@ async def run_test(
         pass  # the step that failed has it
     finally:
         await trial.session.quit()
-    return Report(tuple(trial.steps), account.warnings)
+    return Report(tuple(trial.steps), account.warnings, trial.transcript)
 
 
 class _Trial:
@@ -41,7 +42,14 @@ class _Trial:
         self.account = account
         self.session = Session(account.server)
         self.steps: list[Step] = []
+        self._said: tuple[str, ...] = ()  # with the mail, if there was one
         self._progress = progress
+
+    @property
+    def transcript(self) -> tuple[str, ...]:
+        """What was said."""
+        opening = self.session.connection.opening
+        return self._said or (f"# {opening.title}", *opening.lines)
 
     async def run(self, send_to: str | None) -> None:
         encryption = self.account.server.encryption
@@ -54,11 +62,13 @@ class _Trial:
         await self._step("ehlo", self._ehlo)
         if encryption is Encryption.STARTTLS:
             await self._step("tls", self._starttls)
+        if isinstance(mechanism := self.account.server.mechanism, XOAuth2):
+            await self._step("token", mechanism.tokens.facts)
         await self._step("login", self._login)
         if send_to:
             await self._step("send", lambda: self._send(send_to))
 
-    async def _step(self, name: str, action: Callable[[], Awaitable[Facts]]) -> None:
+    async def _step(self, name: str, action: Callable[[], Awaitable[Mapping[str, Any]]]) -> None:
         self._progress(Step(name))
         begin = monotonic()
         try:
@@ -125,7 +135,8 @@ class _Trial:
                 text="This mail shows that the credential works.\n",
             )
         )
-        delivery = await send_over(self.session, self.account.policy.enforced(message))
+        delivery = await send_over(self.session, self.account.policy.enforced(message), transcript=True)
+        self._said = delivery.transcript
         if delivery.error:
             raise delivery.error
         return {"to": list(delivery.accepted), "reply": str(delivery.reply), "messageId": message.message_id}
