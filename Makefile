@@ -9,7 +9,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := nina_smtp credentials nodes tests examples/demo.py
 
-.PHONY: demo test check check-all lint types format bench clean
+.PHONY: demo test check check-all lint types format bench prove clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.inbox
@@ -46,6 +46,10 @@ format: $(VENV)/.check
 # Measured against nodemailer, aiosmtplib and the standard library, in one run; see tests/benchmarks/README.md.
 bench: $(VENV)/.bench
 	$(BIN)/python tests/benchmarks
+
+# Kills a sending process at every point, and counts the copies of each mail (docs/delivery.md).
+prove: $(VENV)/.check
+	$(BIN)/python -m pytest -v tests/crash/test_kill.py
 
 clean:
 	rm -rf $(VENV) .venv-3.* dist .coverage .mypy_cache .ruff_cache

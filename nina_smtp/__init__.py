@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from nina_smtp.api import build as build
     from nina_smtp.api import send as send
     from nina_smtp.api import send_async as send_async
+    from nina_smtp.delivery.ledger.ledger import Ledger as Ledger
+    from nina_smtp.delivery.outbox import Outbox as Outbox
     from nina_smtp.delivery.pool import Pool as Pool
     from nina_smtp.delivery.result import Result as Result
     from nina_smtp.delivery.result import Results as Results
@@ -26,6 +28,8 @@ _HOMES = {
     "build": "nina_smtp.api",
     "send": "nina_smtp.api",
     "send_async": "nina_smtp.api",
+    "Ledger": "nina_smtp.delivery.ledger.ledger",
+    "Outbox": "nina_smtp.delivery.outbox",
     "Pool": "nina_smtp.delivery.pool",
     "Result": "nina_smtp.delivery.result",
     "Results": "nina_smtp.delivery.result",
@@ -33,7 +37,18 @@ _HOMES = {
     "Message": "nina_smtp.message",
 }
 
-__all__ = ["Message", "NinaError", "Pool", "Result", "Results", "build", "send", "send_async"]
+__all__ = [
+    "Ledger",
+    "Message",
+    "NinaError",
+    "Outbox",
+    "Pool",
+    "Result",
+    "Results",
+    "build",
+    "send",
+    "send_async",
+]
 
 
 def __getattr__(name: str) -> Any:

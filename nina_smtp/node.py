@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
 from nina_smtp.errors import NinaError
 from nina_smtp.workflow.blobs import BlobStore
 from nina_smtp.workflow.items import Item
+
+if TYPE_CHECKING:
+    from nina_smtp.delivery.outbox import Outbox
 
 FormType = type[BaseModel]
 
@@ -22,9 +25,12 @@ class Task:
 
     ``items`` are the input items, already joined if several wires end at the port; ``upstream`` has the
     output items of every node before this one by the node's *name*, for ``{{ nodes["Name"] }}``;
-    ``credential`` is what the credential type's ``read`` returned; ``key`` names the execution (run and
-    node) and is the same when it is repeated after a crash; ``installation_key`` makes what is derived from
-    it unforeseeable; ``wired`` are the output ports that lead somewhere.
+    ``credential`` is what the credential type's ``read`` returned, ``fallbacks`` are others of its kind, to
+    be used in this order while it cannot be; ``outbox`` keeps a record of what is sent, and sends it again
+    where that may help, for which the node waits ``patience`` seconds, or until the end; ``key`` names the
+    execution (run and node) and is the same when it is repeated after a crash; ``installation_key`` makes
+    what is derived from it unforeseeable; ``wired`` are the output ports that lead somewhere; ``transcript``
+    asks for what is said to servers (:mod:`nina_smtp.observe.transcript`).
     """
 
     config: Mapping[str, Any]
@@ -32,9 +38,13 @@ class Task:
     blobs: BlobStore
     upstream: Mapping[str, Sequence[Item]] = field(default_factory=dict[str, Sequence[Item]])
     credential: Any = None
+    fallbacks: Sequence[Any] = ()
+    outbox: Outbox | None = None
+    patience: float | None = None
     key: str | None = None
     installation_key: bytes = field(default=b"", repr=False)
     wired: frozenset[str] = frozenset()
+    transcript: bool = False
 
 
 Outputs = Mapping[str, Sequence[Item]]

@@ -11,12 +11,17 @@ import json
 import sys
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, BinaryIO, cast
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from nina_smtp.api import build, mail_node, mail_task, read_credential
+from nina_smtp.api import build, depth_of, mail_node, mail_task, outbox_of, read_credential
 from nina_smtp.catalog import default_catalog
 from nina_smtp.describe import description
 from nina_smtp.errors import NinaError, ParameterError
+
+if TYPE_CHECKING:
+    from nina_smtp.delivery.outbox import Outbox
 
 MAX_IN_FLIGHT = 64
 
@@ -29,16 +34,28 @@ PARSE_ERROR, INVALID_REQUEST, NO_SUCH_METHOD, INVALID_PARAMS, INTERNAL, FAILED =
     -32000,
 )
 
+_RUN_OPTIONS = frozenset({"idempotencyKey", "dryRun", "wait"})
+
 Params = Mapping[str, Any]
 Method = Callable[[Params], Awaitable[Any]]
 
 
-async def serve_stdio(source: BinaryIO | None = None, sink: BinaryIO | None = None) -> int:
-    """Serves until the end of ``source``. Returns the exit status, 0."""
+async def serve_stdio(
+    source: BinaryIO | None = None, sink: BinaryIO | None = None, *, ledger: str | None = None
+) -> int:
+    """Serves until the end of ``source``. Returns the exit status, 0.
+
+    With a ``ledger`` every mail is on record before it is sent.
+    """
     if sys.stdin is None or sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by the shell
         raise ParameterError("The worker needs standard input and output, and one of them is closed.")
-    worker = _Worker(sink or sys.stdout.buffer)
-    lines = source or sys.stdin.buffer
+    async with AsyncExitStack() as stack:
+        outbox = await stack.enter_async_context(outbox_of(ledger)) if ledger else None
+        worker = _Worker(sink or sys.stdout.buffer, outbox)
+        return await _serve(worker, source or sys.stdin.buffer)
+
+
+async def _serve(worker: _Worker, lines: BinaryIO) -> int:
     loop = asyncio.get_running_loop()
     status = 0
     try:
@@ -53,14 +70,15 @@ async def serve_stdio(source: BinaryIO | None = None, sink: BinaryIO | None = No
 
 
 class _Worker:
-    def __init__(self, sink: BinaryIO) -> None:
+    def __init__(self, sink: BinaryIO, outbox: Outbox | None = None) -> None:
         self._sink = sink
+        self._outbox = outbox
         self.places = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._methods: dict[str, tuple[Method, frozenset[str], frozenset[str]]] = {
             "describe": (_describe, frozenset(), frozenset()),
             "test": (_test, frozenset({"credential"}), frozenset({"sendTo"})),
             "build": (_build, frozenset({"node", "credential"}), frozenset({"item"})),
-            "run": (_run, frozenset({"node", "credential", "items"}), frozenset({"idempotencyKey"})),
+            "run": (self._run, frozenset({"node", "credential", "items"}), _RUN_OPTIONS),
         }
 
     async def answer(self, line: bytes) -> None:
@@ -103,6 +121,17 @@ class _Worker:
         except Exception as error:  # one request must not end the others
             return _error(identity, INTERNAL, f"The worker stopped on an unexpected {type(error).__name__}.")
 
+    async def _run(self, params: Params) -> Any:
+        task = mail_task(
+            _object(params, "node"), _credentials(params), params["items"], key=params.get("idempotencyKey")
+        )
+        wait = params.get("wait", 0.0)
+        if wait is not None and (isinstance(wait, bool) or not isinstance(wait, (int, float))):
+            raise ParameterError("wait is a number of seconds, or null.", parameter="wait")
+        depth = depth_of(params.get("dryRun", False))
+        task = replace(task, outbox=None if depth else self._outbox, patience=wait)
+        return {"results": (await mail_node().deliver(task, dry_run=depth)).as_dicts()}
+
     def _write(self, reply: Mapping[str, Any]) -> None:
         self._sink.write(json.dumps(reply, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n")
         self._sink.flush()
@@ -137,7 +166,7 @@ async def _test(params: Params) -> Any:
 
 
 async def _build(params: Params) -> Any:
-    built = build(_object(params, "node"), _object(params, "credential"), params.get("item"))
+    built = build(_object(params, "node"), _credentials(params), params.get("item"))
     return {
         "message": b64encode(built.bytes).decode(),
         "messageId": built.message.message_id,
@@ -147,14 +176,9 @@ async def _build(params: Params) -> Any:
     }
 
 
-async def _run(params: Params) -> Any:
-    task = mail_task(
-        _object(params, "node"),
-        _object(params, "credential"),
-        params["items"],
-        key=params.get("idempotencyKey"),
-    )
-    return {"results": (await mail_node().deliver(task)).as_dicts()}
+def _credentials(params: Params) -> Any:
+    given = params["credential"]
+    return given if isinstance(given, list) else _object(params, "credential")  # pyright: ignore[reportUnknownVariableType]
 
 
 def _object(params: Params, name: str) -> Mapping[str, Any]:

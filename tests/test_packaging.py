@@ -87,6 +87,7 @@ def test_the_wheel_has_the_pack_inside_the_package(built: Path):
         "pack/credentials/smtp/__init__.py",
         "pack/credentials/smtp/icon.svg",
         "pack/credentials/smtp/help.md",
+        "pack/credentials/smtpOAuth2/presets.py",
         "inbox/page/inbox.js",
     ):
         assert f"nina_smtp/{name}" in names

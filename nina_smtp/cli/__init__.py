@@ -2,7 +2,8 @@
 
 Exit status: 0 all sent (or built); 1 at least one delivery failed, is partial with ``onPartial: fail``, or is
 unknown; 2 bad usage, or invalid input before anything was sent; 3 the credential or the connection failed;
-74 the result could not be written; 130 interrupted.
+74 the result could not be written; 75 nothing failed for good, but some of it is to be sent later; 130
+interrupted.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nina_smtp.cli import files
+from nina_smtp.cli.observing import add_options, observing
 from nina_smtp.cli.output import FAILED, NO_CONNECTION, OK, print_json, say
 
 if TYPE_CHECKING:
@@ -34,25 +35,122 @@ def add_send(subparsers: Subparsers) -> None:
     """``nina-smtp send NODE.json --credential CRED.json``."""
     parser = _add(subparsers, "send", send, "Merge, build and send one mail for each input item.")
     parser.add_argument("node", metavar="NODE.json", help="the node's configuration")
-    parser.add_argument("--credential", metavar="CRED.json", required=True, help="the credential")
+    parser.add_argument(
+        "--credential",
+        metavar="CRED.json",
+        required=True,
+        action="append",
+        help="the credential; given again, the next one to use where it is certain that nothing was sent",
+    )
     parser.add_argument("--input", metavar="INPUT.json", help="one item or a list of items")
-    parser.add_argument("--dry-run", action="store_true", help="merge and build only; connect to nothing")
+    parser.add_argument(
+        "--dry-run",
+        nargs="?",
+        const="build",
+        choices=("build", "login", "recipients"),
+        help="send nothing: merge and build only (build); also connect and log in (login); also ask whether "
+        "the server takes the sender and the recipients (recipients)",
+    )
     parser.add_argument("--eml", metavar="DIR", type=Path, help="write each finished message as DIR/N.eml")
-    parser.add_argument("--idempotency-key", metavar="K", help="the same Message-IDs whenever K is the same")
+    _add_recording(parser)
     parser.add_argument("--jsonl", action="store_true", help="print one line for each item")
     parser.add_argument(
         "--no-progress", dest="progress", action="store_false", help="show no progress on the terminal"
     )
+    parser.add_argument(
+        "--transcript", metavar="DIR", type=Path, help="write what was said for each mail as DIR/N.log"
+    )
+    add_options(parser)
+
+
+def _add_recording(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ledger",
+        metavar="FILE",
+        help="put every mail on record before it is sent, in a file or a postgresql:// database",
+    )
+    parser.add_argument(
+        "--idempotency-key",
+        metavar="K",
+        help="the same Message-IDs whenever K is the same; with --ledger, no mail is sent twice for K",
+    )
+    parser.add_argument(
+        "--wait",
+        metavar="S",
+        type=_seconds,
+        default=0.0,
+        help="with --ledger, seconds to wait for mails that are to be tried again (0)",
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 30 * 86_400:
+        raise ValueError
+    return seconds
 
 
 def send(options: argparse.Namespace) -> int:
     """Sends what the files say."""
     from nina_smtp.cli.sending import run_send
 
-    return run_send(options)
+    with observing(options):
+        return run_send(options)
 
 
-# test, doctor
+# ledger
+
+
+def add_ledger(subparsers: Subparsers) -> None:
+    """``nina-smtp ledger ACTION LEDGER``."""
+    parser = _add(subparsers, "ledger", ledger, "What is in a ledger, and what to do about it.")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    _action(actions, "status", "How many mails are in which state, by account.")
+    listed = _action(actions, "list", "The mails, one line of JSON each, the latest first.")
+    listed.add_argument(
+        "--state",
+        action="append",
+        default=[],
+        choices=_STATES,
+        help="only these (may be given several times)",
+    )
+    sent = _action(actions, "send", "Send what waits, and what a program that died has left.")
+    sent.add_argument(
+        "--credential", metavar="CRED.json", required=True, action="append", help="the credential"
+    )
+    sent.add_argument(
+        "--wait", metavar="S", type=_seconds, default=0.0, help="seconds to wait for what is due later (0)"
+    )
+    add_options(sent)
+    resent = _action(actions, "resend", "Have mails sent again that failed, or that may have been delivered.")
+    resent.add_argument("id", metavar="ID", nargs="*", help="which")
+    resent.add_argument("--all", choices=("unknown", "failed", "deferred"), help="all in this state")
+    counted = _action(actions, "count-as-sent", "Say of mails that may have been delivered that they were.")
+    counted.add_argument("id", metavar="ID", nargs="+", help="which")
+    pruned = _action(actions, "prune", "Forget mails that are over; their keys can be used again.")
+    pruned.add_argument("--days", type=float, default=30.0, metavar="N", help="older than so many days (30)")
+
+
+_STATES = (
+    "queued", "leased", "sending", "committing", "deferred", "sent", "partial", "failed", "unknown",
+)  # fmt: skip
+
+
+def _action(actions: Any, name: str, about: str) -> argparse.ArgumentParser:
+    parser = cast(argparse.ArgumentParser, actions.add_parser(name, help=about, description=about))
+    parser.add_argument("ledger", metavar="LEDGER", help="a file, or a postgresql:// database")
+    return parser
+
+
+def ledger(options: argparse.Namespace) -> int:
+    """Looks into a ledger, and changes what a person decides."""
+    from nina_smtp.cli.ledger import run_ledger
+
+    with observing(options):
+        return run_ledger(options)
+
+
+# test, doctor, login
 
 
 def add_test(subparsers: Subparsers) -> None:
@@ -60,17 +158,23 @@ def add_test(subparsers: Subparsers) -> None:
     parser = _add(subparsers, "test", test, "Test a credential step by step; sends no mail unless asked to.")
     parser.add_argument("credential", metavar="CRED.json", help="the credential")
     parser.add_argument("--send-to", metavar="ADDR", help="send one mail there, as the last step")
+    parser.add_argument("--transcript", action="store_true", help="show what was said, on standard error")
+    add_options(parser, mails=False)
 
 
 def test(options: argparse.Namespace) -> int:
     """Tests the credential; every step as it ends on standard error, the report on standard output."""
     from nina_smtp.api import read_credential
     from nina_smtp.catalog import default_catalog
+    from nina_smtp.cli.login import with_token_file
 
     document = files.read_credential_file(options.credential)
-    credential = read_credential(document)
+    credential = with_token_file(read_credential(document), options.credential)
     kind = default_catalog().credential(str(document.get("type", "smtp")))
-    report = asyncio.run(kind.test(credential, send_to=options.send_to, progress=_show_step))
+    with observing(options):
+        report = asyncio.run(kind.test(credential, send_to=options.send_to, progress=_show_step))
+    for line in report.transcript if options.transcript else ():
+        say(line)
     for warning in report.warnings:
         say(f"note: {warning}")
     print_json(report.as_dict())
@@ -113,6 +217,33 @@ def doctor(options: argparse.Namespace) -> int:
     return OK if diagnosis.settings else NO_CONNECTION
 
 
+def add_login(subparsers: Subparsers) -> None:
+    """``nina-smtp login CRED.json``."""
+    parser = _add(
+        subparsers, "login", login, "Connect the account of a credential of type smtpOAuth2 at its provider."
+    )
+    parser.add_argument("credential", metavar="CRED.json", help="the credential; tokens are kept beside it")
+    parser.add_argument(
+        "--no-browser", dest="browser", action="store_false", help="only print the URL; open no browser"
+    )
+    parser.add_argument(
+        "--redirect",
+        metavar="URL",
+        default="http://127.0.0.1/",
+        help="the redirect URI that is registered at the provider (http://127.0.0.1/ with any free port)",
+    )
+    parser.add_argument(
+        "--timeout", metavar="S", type=float, default=300.0, help="seconds that a person has (300)"
+    )
+
+
+def login(options: argparse.Namespace) -> int:
+    """Shows where to agree, waits until somebody has, and keeps the tokens."""
+    from nina_smtp.cli.login import run_login
+
+    return run_login(options)
+
+
 # run
 
 
@@ -133,13 +264,17 @@ def add_run(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--files", metavar="DIR", type=Path, help="keep the files that nodes make (else a temporary folder)"
     )
+    _add_recording(parser)
+    add_options(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs the workflow and prints what became of every node."""
-    from nina_smtp.cli.running import run_workflow
+    from nina_smtp.cli.running import Recording, run_workflow
 
-    return run_workflow(options.workflow, options.input, options.credential, options.files)
+    recording = Recording(options.ledger, options.idempotency_key, options.wait)
+    with observing(options):
+        return run_workflow(options.workflow, options.input, options.credential, options.files, recording)
 
 
 # inbox
@@ -186,19 +321,32 @@ def describe(options: argparse.Namespace) -> int:
 
 def add_serve(subparsers: Subparsers) -> None:
     """``nina-smtp serve``."""
-    _add(
+    parser = _add(
         subparsers,
         "serve",
         serve,
         "The worker contract: JSON-RPC 2.0 on standard input and output, one object a line.",
     )
+    parser.add_argument(
+        "--metrics-port",
+        type=int,
+        metavar="N",
+        help="answer Prometheus at http://127.0.0.1:N/metrics (0 takes a free one)",
+    )
+    parser.add_argument(
+        "--ledger",
+        metavar="FILE",
+        help="put every mail on record before it is sent, in a file or a postgresql:// database",
+    )
+    add_options(parser)
 
 
 def serve(options: argparse.Namespace) -> int:
     """Serves until the end of input, and finishes what is in flight."""
     from nina_smtp.worker import serve_stdio
 
-    return asyncio.run(serve_stdio())
+    with observing(options):
+        return asyncio.run(serve_stdio(ledger=options.ledger))
 
 
 # verify
@@ -238,4 +386,15 @@ def verify(options: argparse.Namespace) -> int:
     return OK if verdict.genuine else FAILED
 
 
-ALL = (add_send, add_test, add_doctor, add_run, add_inbox, add_describe, add_serve, add_verify)
+ALL = (
+    add_send,
+    add_ledger,
+    add_test,
+    add_login,
+    add_doctor,
+    add_run,
+    add_inbox,
+    add_describe,
+    add_serve,
+    add_verify,
+)

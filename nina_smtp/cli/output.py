@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nina_smtp.delivery.result import Results, Status
@@ -17,7 +19,7 @@ from nina_smtp.errors import (
     WorkflowError,
 )
 
-OK, FAILED, INVALID, NO_CONNECTION = 0, 1, 2, 3
+OK, FAILED, INVALID, NO_CONNECTION, TRY_LATER = 0, 1, 2, 3, 75
 
 
 class Unwritable(Exception):
@@ -77,13 +79,21 @@ def status_of_results(results: Results) -> int:
     bad = [result for result in results if not result.succeeded(results.on_partial)]
     if not bad:
         return OK
+    if all(result.status is Status.DEFERRED for result in bad):
+        return TRY_LATER
     if any(result.status in (Status.SENT, Status.PARTIAL, Status.UNKNOWN) for result in results):
         return FAILED
     error = bad[0].error
     return status_of(error) if error else FAILED
 
 
-def explain(results: Results, *, dry_run: bool = False, stopped: bool = False) -> None:
+def explain(
+    results: Results,
+    *,
+    dry_run: bool = False,
+    stopped: bool = False,
+    transcripts: Mapping[int, Sequence[Path]] | None = None,
+) -> None:
     """What became of the mails, in words: each failure once, and how many there are of what."""
     counts = Counter(result.status for result in results)
     for warning in dict.fromkeys(w for result in results[:1] for w in result.warnings):
@@ -98,6 +108,8 @@ def explain(results: Results, *, dry_run: bool = False, stopped: bool = False) -
             say(f"item {result.item}: {result.error.message}")
             if result.error.hint:
                 say(f"  {result.error.hint}")
+        if result.error and (paths := (transcripts or {}).get(result.item)):
+            say(f"  What was said: {', '.join(map(str, paths))}")
     good = sum(result.succeeded(results.on_partial) for result in results)
     rest = [f"{counts[status]} {word}" for status, word in _WORDS.items() if counts[status]]
     verb = "built" if dry_run else "sent"
@@ -108,5 +120,6 @@ _WORDS = {
     Status.PARTIAL: "partly",
     Status.FAILED: "failed",
     Status.UNKNOWN: "unknown: they may have been delivered",
+    Status.DEFERRED: "deferred: they are in the ledger, to be sent later",
     Status.NOT_ATTEMPTED: "not attempted",
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nina_smtp.api import read_credential
+from nina_smtp.api import outbox_of, read_credential
 from nina_smtp.catalog import default_catalog
 from nina_smtp.cli import files
+from nina_smtp.cli.login import with_token_file
 from nina_smtp.cli.output import FAILED, OK, print_json, say, status_of
 from nina_smtp.errors import ParameterError, error_from_dict
 from nina_smtp.workflow.blobs import FolderBlobStore
@@ -19,7 +22,24 @@ from nina_smtp.workflow.schedule import NodeStatus, RunStatus
 from nina_smtp.workflow.validate import load, validate
 
 
-def run_workflow(path: str, input_path: str | None, named: Sequence[str], folder: Path | None) -> int:
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The ledger of a run, how the run is called in it, and how long is waited for mails that are to be sent
+    again.
+    """
+
+    ledger: str | None
+    key: str | None
+    wait: float
+
+
+def run_workflow(
+    path: str,
+    input_path: str | None,
+    named: Sequence[str],
+    folder: Path | None,
+    recording: Recording | None = None,
+) -> int:
     """Runs the workflow in ``path`` and prints its run. Raises NinaError for anything wrong before it
     starts.
     """
@@ -34,22 +54,30 @@ def run_workflow(path: str, input_path: str | None, named: Sequence[str], folder
     document = _with_environment(document)
     workflow = validate(document, catalog)
     credentials = {
-        name: read_credential(files.read_credential_file(file)) for name, file in map(_pair, named)
+        name: with_token_file(read_credential(files.read_credential_file(file)), file)
+        for name, file in map(_pair, named)
     }
     items = files.read_json(input_path, "input") if input_path else None
     _check_folder(folder)
     with tempfile.TemporaryDirectory(prefix="nina-smtp-") as temporary:
         blobs = FolderBlobStore(folder or Path(temporary))
-        done = asyncio.run(
-            run(
-                workflow,
-                catalog,
-                trigger_items=items,
-                credentials=credentials,
-                blobs=blobs,
-                progress=show_progress,
-            )
-        )
+
+        async def perform() -> Run:
+            async with AsyncExitStack() as stack:
+                place = recording.ledger if recording else None
+                return await run(
+                    workflow,
+                    catalog,
+                    trigger_items=items,
+                    credentials=credentials,
+                    blobs=blobs,
+                    progress=show_progress,
+                    key=recording.key if recording else None,
+                    outbox=await stack.enter_async_context(outbox_of(place)) if place else None,
+                    patience=recording.wait if recording else None,
+                )
+
+        done = asyncio.run(perform())
     print_json(done.as_dict())
     return status_of_run(done)
 

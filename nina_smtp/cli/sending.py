@@ -6,14 +6,18 @@ import argparse
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nina_smtp.api import mail_node, mail_task
+from nina_smtp.api import mail_node, mail_task, outbox_of
 from nina_smtp.cli import files
+from nina_smtp.cli.login import with_token_file
+from nina_smtp.cli.observing import transcript_writer
 from nina_smtp.cli.output import explain, print_json, status_of_results
 from nina_smtp.cli.progress import Tally, is_possible, showing
+from nina_smtp.delivery.mailnode import Depth
 from nina_smtp.delivery.result import Result, Results
 from nina_smtp.errors import ParameterError
 
@@ -24,9 +28,15 @@ if TYPE_CHECKING:
 def run_send(options: argparse.Namespace) -> int:
     """Sends what the files say. Raises NinaError for what is wrong before anything is sent."""
     node = files.read_object(options.node, "node")
-    credential = files.read_credential_file(options.credential)
+    credentials = [files.read_credential_file(path) for path in options.credential]
     items: Any = files.read_json(options.input, "input") if options.input else {}
-    task = mail_task(node, credential, items, key=options.idempotency_key)
+    task = mail_task(node, credentials, items, key=options.idempotency_key)
+    first, *others = map(with_token_file, (task.credential, *task.fallbacks), options.credential)
+    task = replace(task, credential=first, fallbacks=others, patience=options.wait)
+    write_transcript = transcript_writer(options.transcript) if options.transcript else None
+    task = replace(task, transcript=write_transcript is not None)
+    transcripts: dict[int, list[Path]] = {}
+    depth = Depth(options.dry_run) if options.dry_run else None
     keep = _eml_writer(options.eml) if options.eml else None
     results = Results()
     tally = Tally(_count_mails(node, len(task.items)))
@@ -35,6 +45,8 @@ def run_send(options: argparse.Namespace) -> int:
     def settle(result: Result) -> None:
         results.append(result)
         tally.settled(result)
+        if write_transcript:
+            transcripts[result.item] = write_transcript(result)
         if options.jsonl:
             print_json(result.as_dict(), indent=None)
 
@@ -43,10 +55,15 @@ def run_send(options: argparse.Namespace) -> int:
         assert current
         with suppress(NotImplementedError):  # Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
-        async with showing(tally) if shown else nullcontext():
+        async with AsyncExitStack() as stack:
+            if shown:
+                await stack.enter_async_context(showing(tally))
+            recorded = task
+            if options.ledger and not depth:
+                recorded = replace(task, outbox=await stack.enter_async_context(outbox_of(options.ledger)))
             done = await mail_node().deliver(
-                task,
-                dry_run=options.dry_run,
+                recorded,
+                dry_run=depth,
                 on_message=keep,
                 on_result=settle,
                 on_progress=tally.written if shown else None,
@@ -63,7 +80,7 @@ def run_send(options: argparse.Namespace) -> int:
     if not options.jsonl:
         dicts = results.as_dicts()
         print_json(dicts[0] if not isinstance(items, list) and len(dicts) == 1 else {"results": dicts})
-    explain(results, dry_run=options.dry_run, stopped=stopped is not None)
+    explain(results, dry_run=bool(depth), stopped=stopped is not None, transcripts=transcripts)
     return status_of_results(results) if stopped is None else stopped
 
 

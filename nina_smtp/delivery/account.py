@@ -17,13 +17,15 @@ class RecipientPolicy:
     """Who may be sent to.
 
     ``allow`` and ``deny`` are domains in A-labels, each standing for its subdomains too; deny wins.
-    ``redirect_all_to`` gets everything instead. None is no limit.
+    ``redirect_all_to`` gets everything instead. No more than ``max_recipients`` are in one mail, and no more
+    than ``max_per_recipient`` mails go to one address within ten minutes. None is no limit.
     """
 
     allow: tuple[str, ...] | None = None
     deny: tuple[str, ...] = ()
     redirect_all_to: Mailbox | None = None
     max_recipients: int | None = None
+    max_per_recipient: int | None = 1000
 
     def enforced(self, message: Message) -> Message:
         """The message as the policy lets it out. Raises RecipientNotAllowed."""
@@ -82,6 +84,17 @@ class Account:
     policy: RecipientPolicy = field(default_factory=RecipientPolicy)
     limits: Limits = field(default_factory=Limits)
     warnings: tuple[str, ...] = ()
+    name: str = ""
+    """What the host calls the credential."""
+
+    @property
+    def identity(self) -> str:
+        """What a ledger calls it: its name, or who logs in where."""
+        if self.name:
+            return self.name
+        mechanism = self.server.mechanism
+        user = f"{mechanism.username}@" if mechanism else ""
+        return f"{user}{self.server.host}:{self.server.port}"
 
 
 def _within(domain: str, domains: tuple[str, ...]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from nina_smtp.delivery.result import Result, Results
@@ -12,9 +13,30 @@ from nina_smtp.message import Message
 from nina_smtp.node import Task
 from nina_smtp.parameters.merge import Source
 
+
+class Depth(StrEnum):
+    """How far a dry run goes. Nothing is sent in any."""
+
+    BUILD = "build"
+    """Merge and build."""
+    LOGIN = "login"
+    """Also connect, secure the connection and log in."""
+    RECIPIENTS = "recipients"
+    """Also ask whether the server takes the sender and the recipients."""
+
+
 OnMessage = Callable[[int, Message], object]
 OnResult = Callable[[Result], object]
 OnProgress = Callable[[int, int, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Who hears of an execution while it goes on (:meth:`MailNode.deliver`)."""
+
+    on_message: OnMessage | None = None
+    on_result: OnResult | None = None
+    on_progress: OnProgress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +73,14 @@ class MailNode(Protocol):
         self,
         task: Task,
         *,
-        dry_run: bool = False,
+        dry_run: Depth | None = None,
         on_message: OnMessage | None = None,
         on_result: OnResult | None = None,
         on_progress: OnProgress | None = None,
     ) -> Results:
         """Sends the mail for every input item; the results say what became of each.
 
-        With ``dry_run`` nothing is connected to. ``on_message`` gets every finished message before it is
+        With ``dry_run`` no mail is sent. ``on_message`` gets every finished message before it is
         sent, with the number of its item; ``on_result`` every result, in the order of the items;
         ``on_progress`` an item's number, the octets of its mail that were written, and those there are.
         """

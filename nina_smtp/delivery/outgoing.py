@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
+from nina_smtp import observe
 from nina_smtp.errors import FeatureUnavailable, MessageTooLarge
 from nina_smtp.message import Message
 from nina_smtp.smtp.capabilities import Capabilities
@@ -55,6 +56,7 @@ class Outgoing(Shipment):
 
     def settled(self, delivery: Delivery) -> None:
         message, self._message = self._message, None
+        observe.attempt_ended(delivery)
         if isinstance(delivery.error, MessageTooLarge) and message and message.largest:
             delivery.error.hint = f"The largest attachment is {message.largest}. {delivery.error.hint}"
         if self._left_out:
@@ -75,9 +77,10 @@ class _Single(Outgoing):
         self.delivery = delivery
 
 
-async def send_over(session: Session, message: Message) -> Delivery:
+async def send_over(session: Session, message: Message, *, transcript: bool = False) -> Delivery:
     """Sends ``message``. Nothing is raised for what the server or the network does."""
     single = _Single(message)
+    single.transcript_wanted = transcript
     await session.carry(single)
     return single.delivery
 

@@ -10,6 +10,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
+from nina_smtp import observe
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.mailnode import Built
 from nina_smtp.delivery.outgoing import Outgoing
@@ -80,13 +81,15 @@ class Pool:
         caller: Hashable = None,
         on_progress: Progress | None = None,
         on_result: OnResult | None = None,
+        transcript: bool = False,
     ) -> Result:
         """Sends one message and returns what the server said: ``sent``, or ``partial``.
 
         An Email is built when its turn comes. ``caller`` is on whose behalf it is: callers take turns, and
         each may have some thousand mails waiting before ``send`` itself waits. ``on_progress`` gets the
-        octets written and those there are. Raises ParameterError, CredentialError or ServerError if nobody
-        got it, and DeliveryUncertain if that cannot be told.
+        octets written and those there are; with ``transcript`` the Result has what was said. Raises
+        ParameterError, CredentialError or ServerError if nobody got it, and DeliveryUncertain if that cannot
+        be told.
 
         Cancelled before the last octet of the message went out, it leaves nothing behind. Cancelled later,
         ``on_result``, which is called in any case, still tells what became of it.
@@ -105,6 +108,7 @@ class Pool:
         if line is None:
             line = self._lines[caller] = _Line(self._pool, lambda: self._lines.pop(caller, None))
         order = _Order(line, message, self.account, on_progress, on_result)
+        order.transcript_wanted = transcript
         try:
             while line.is_full:
                 await line.place()
@@ -160,6 +164,7 @@ class _Order(Outgoing):
     def ended(self, message: Message | None, delivery: Delivery) -> None:
         seconds = monotonic() - self._began
         result = result_of(delivery, message, warnings=self._account.warnings, seconds=seconds)
+        observe.mail_ended(result, account=self._account)
         self._line.forget(self)
         try:
             if self._on_result:

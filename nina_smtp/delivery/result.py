@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from nina_smtp.delivery.attempt import refusal_as_dict, refusal_from_dict
 from nina_smtp.envelope import Envelope
-from nina_smtp.errors import NinaError, SomeRecipientsRefused
+from nina_smtp.errors import NinaError, SomeRecipientsRefused, error_from_dict
 from nina_smtp.message import Message
 from nina_smtp.parameters.merge import Source
 from nina_smtp.smtp.mail import Delivery, Refusal
@@ -21,6 +23,7 @@ class Status(StrEnum):
     PARTIAL = "partial"
     FAILED = "failed"
     UNKNOWN = "unknown"
+    DEFERRED = "deferred"
     DRY_RUN = "dryRun"
     NOT_ATTEMPTED = "notAttempted"
 
@@ -50,6 +53,18 @@ class Result:
     sources: Mapping[str, Source] = field(default_factory=dict[str, Source])
     warnings: tuple[str, ...] = ()
     error: NinaError | None = None
+    uncertain: tuple[str, ...] = ()
+    """Who may have it, of a mail of which nobody knows."""
+    due: float | None = None
+    """When a deferred mail is tried again, in seconds since 1970."""
+    history: tuple[Mapping[str, Any], ...] = ()
+    """The attempts, if a ledger has them (:class:`nina_smtp.delivery.attempt.Attempt`)."""
+    recorded: bool = False
+    """Whether it is what the ledger had for the key, and nothing was sent this time."""
+    transcript: tuple[str, ...] = field(default=(), repr=False)
+    """What was said, line by line, if that was asked for (:mod:`nina_smtp.observe.transcript`)."""
+    told: bool = field(default=False, repr=False, compare=False)
+    """Whether :func:`nina_smtp.observe.mail_ended` was told of it."""
 
     def __post_init__(self) -> None:
         if self.error:  # the frames it came through hold whole messages, and bytes of the login
@@ -68,6 +83,8 @@ class Result:
             shape["messageId"] = self.message_id
         shape["accepted"] = list(self.accepted)
         shape["rejected"] = [refusal_as_dict(refusal) for refusal in self.rejected]
+        if self.uncertain:
+            shape["uncertain"] = list(self.uncertain)
         if self.envelope:
             shape["envelope"] = {"from": self.envelope.sender, "to": list(self.envelope.recipients)}
         if self.response:
@@ -81,6 +98,12 @@ class Result:
         shape["sources"] = {name: source.as_dict() for name, source in self.sources.items()}
         shape["warnings"] = list(self.warnings)
         shape["item"] = self.item
+        if self.due is not None:
+            shape["nextAttemptAt"] = datetime.fromtimestamp(self.due, UTC).isoformat(timespec="seconds")
+        if self.history:
+            shape["history"] = list(self.history)
+        if self.recorded:
+            shape["recorded"] = True
         if self.error:
             shape["error"] = self.error.as_dict()
         return shape
@@ -132,19 +155,39 @@ def result_of(
         sources=sources or {},
         warnings=(*warnings, *message.warnings) if message else (),
         error=error_of(delivery),
+        uncertain=delivery.in_doubt,
+        transcript=delivery.transcript,
     )
 
 
-def refusal_as_dict(refusal: Refusal) -> dict[str, Any]:
-    """One entry of ``rejected``."""
-    reply = refusal.reply
-    return {
-        "address": refusal.address,
-        "code": reply.code,
-        "enhancedCode": reply.enhanced_code,
-        "message": str(reply),
-        "temporary": reply.is_transient,
-    }
+def result_from_dict(shape: Mapping[str, Any], *, item: int) -> Result:
+    """What ``as_dict`` wrote, as the result for ``item``: nothing was sent for it this time."""
+    envelope = shape.get("envelope")
+    sources: Mapping[str, Any] = shape.get("sources", {})
+    return Result(
+        Status(shape["status"]),
+        item,
+        message_id=shape.get("messageId"),
+        envelope=Envelope(envelope["from"], tuple(envelope["to"])) if envelope else None,
+        accepted=tuple(shape["accepted"]),
+        rejected=tuple(refusal_from_dict(one) for one in shape["rejected"]),
+        response=shape.get("response"),
+        size=shape.get("size"),
+        attempts=shape["attempts"],
+        duration_ms=shape["durationMs"],
+        server=shape.get("server"),
+        sources={name: source_from_dict(one) for name, one in sources.items()},
+        warnings=tuple(shape["warnings"]),
+        error=error_from_dict(shape["error"]) if "error" in shape else None,
+        uncertain=tuple(shape.get("uncertain", ())),
+        history=tuple(shape.get("history", ())),
+        recorded=True,
+    )
+
+
+def source_from_dict(shape: Mapping[str, Any]) -> Source:
+    """What ``Source.as_dict`` wrote."""
+    return Source(shape["source"], shape.get("path"), tuple(shape.get("overrode", ())))
 
 
 class Results(list[Result]):

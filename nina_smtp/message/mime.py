@@ -75,6 +75,8 @@ class Message:
     largest: str | None = None
     date: float = 0.0
     source: Email | None = field(default=None, repr=False)
+    plain: bytes | None = field(default=None, repr=False)
+    """The same for a server without SMTPUTF8, where ``source`` is not at hand."""
 
     def chunks(self) -> Iterator[bytes]:
         """The octets, in pieces of at most some 200 KiB, encoded while they are read."""
@@ -96,6 +98,9 @@ class Message:
         message cannot be rewritten, and a UTF-8 sender has no other form: then nobody is left.
         """
         envelope, left_out = self.envelope.without_smtputf8()
+        if self.plain is not None:
+            message = replace(self, envelope=envelope, pieces=(self.plain,), size=len(self.plain))
+            return replace(message, needs_smtputf8=False, needs_8bitmime=False), left_out
         if self.source is None or not self.envelope.sender.isascii():
             return replace(self, envelope=replace(envelope, recipients=())), self.envelope.recipients
         message = compose(replace(self.source, message_id=self.message_id, date=self.date), utf8=False)

@@ -15,6 +15,8 @@ The rules (:mod:`nina_smtp.smtp.transaction` has those of a single mail):
    refused chunk ends it.
 7. A mail that is withdrawn is not sent unless its last octet is out. A server that waits for its content
    would take an empty mail for it, so then the session ends.
+8. A mail that has to be cleared first, since what follows is to be on record before it can happen, goes out
+   envelope first, and its last octet waits. Large contents go out up to there.
 
 The driver::
 
@@ -33,7 +35,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nina_smtp.envelope import Envelope
-from nina_smtp.errors import NinaError, ServerRefused, internal
+from nina_smtp.errors import LedgerFailed, NinaError, ServerRefused, internal
+from nina_smtp.observe.transcript import script_of
 from nina_smtp.smtp.burst import Burst
 from nina_smtp.smtp.failures import lost, silent, too_large
 from nina_smtp.smtp.flight import SMALL, Flight, InFlight, PutBack
@@ -44,6 +47,7 @@ from nina_smtp.smtp.transaction import Stage, Transaction
 from nina_smtp.smtp.wire import DotStuffer
 
 if TYPE_CHECKING:
+    from nina_smtp.smtp.governor import Governor
     from nina_smtp.smtp.session import Session
 
 _WRITE = 128 * 1024  # octets of content handed to the transport at a time
@@ -55,7 +59,7 @@ Take = Callable[[], Shipment | None]
 
 class Carrier:
     """The driver of one session. ``put_back`` takes mails that go to another one; ``burst``, if it returns
-    one, takes the writes.
+    one, takes the writes; ``governor`` admits each mail, and is told what became of it.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Carrier:
         window: int = 1,
         put_back: PutBack | None = None,
         burst: Callable[[], Burst | None] = lambda: None,
+        governor: Governor | None = None,
     ) -> None:
         self._session = session
         self._connection = session.connection
@@ -78,7 +83,8 @@ class Carrier:
         self._seconds |= {Phase.DATA: timeouts.data, Phase.DOT: timeouts.final}
         self._window = window
         self._burst = burst
-        self._flight = Flight(session.facts, put_back)
+        self._governor = governor
+        self._flight = Flight(session.facts, put_back, governor)
         self._out: list[bytes] = []
         self._out_size = 0
         self._ends_in_out: list[InFlight] = []  # whose last octets are in _out
@@ -127,7 +133,7 @@ class Carrier:
                     if self._flight.again or self._flight.is_doomed:
                         raise lost("the server closed it", Phase.MAIL)
                     break
-                if self._flight.head.transaction.stage is Stage.CONTENT:
+                if self._has_large_content:
                     await self._stream(self._flight.head)
                 else:
                     await self._wait()
@@ -140,6 +146,12 @@ class Carrier:
             raise
         finally:
             self._connection.listen(None)
+
+    @property
+    def _has_large_content(self) -> bool:
+        """Whether there is something that only the task can write, piece by piece."""
+        head = self._flight.head
+        return head.transaction.stage is Stage.CONTENT and head.mail.size > SMALL
 
     def _proceed(self) -> None:
         """Writes all that may be written without waiting: envelopes, and contents that are small."""
@@ -156,7 +168,9 @@ class Carrier:
                 raise withdrawn()
             if transaction.stage is Stage.CONTENT:
                 if item.mail.size > SMALL:
-                    return  # the task has to write this, piece by piece
+                    return
+                if not self._is_cleared(item):
+                    break
                 self._small_content(item)
             elif transaction.stage is Stage.EMPTY_CONTENT:
                 self._last_octets(item, b".\r\n")
@@ -185,10 +199,18 @@ class Carrier:
             for answer in answers:
                 if transaction := self._flight.receive(answer):
                     self._over(transaction)
-            self._proceed()
-            if self._flight and self._flight.head.transaction.stage is not Stage.CONTENT:
-                self._expect()
-                return
+        except Exception as error:
+            self._fault = error
+        self._resume()
+
+    def _resume(self) -> None:
+        """Goes on with what has become possible."""
+        try:
+            if not self._fault:
+                self._proceed()
+                if self._flight and not self._has_large_content:
+                    self._expect()
+                    return
         except Exception as error:
             self._fault = error
         self._connection.wake()
@@ -200,6 +222,8 @@ class Carrier:
             await self._connection.wait()
         except TimeoutError:
             phase = self._phase
+            if self._flight.head.awaits_clearance:
+                raise _not_cleared() from None
             raise silent(phase, self._seconds[phase], encrypted=bool(self._connection.tls)) from None
         if self._fault:
             raise self._fault
@@ -207,8 +231,30 @@ class Carrier:
             self._connection.check(self._phase)
 
     def _expect(self) -> None:
-        seconds = self._timeouts.quit if self._flight.is_doomed else self._seconds[self._phase]
-        self._connection.expect(min(self._flight.head.until, self._since + seconds))
+        head = self._flight.head
+        if head.awaits_clearance:
+            seconds = self._timeouts.data
+        else:
+            seconds = self._timeouts.quit if self._flight.is_doomed else self._seconds[self._phase]
+        self._connection.expect(min(head.until, self._since + seconds))
+
+    # Clearance (rule 8).
+
+    def _is_cleared(self, item: InFlight) -> bool:
+        """Whether its last octet may go out; if not, work goes on when it may."""
+        if not item.shipment.cleared and not item.awaits_clearance:
+            item.awaits_clearance = True
+            self._since = self._time()
+            item.shipment.clear(self._resume)
+        if item.shipment.cleared:
+            item.awaits_clearance = False
+        return item.shipment.cleared
+
+    async def _clearance(self, item: InFlight) -> None:
+        while not self._is_cleared(item):
+            if item.shipment.withdrawn:
+                raise withdrawn()
+            await self._wait()
 
     @property
     def _phase(self) -> Phase:
@@ -227,6 +273,7 @@ class Carrier:
                 break
 
     def _begin(self, shipment: Shipment) -> None:
+        script = script_of(shipment, self._connection.opening) if shipment.transcript_wanted else None
         together, content = False, b""
         try:
             mail = self._prepared(shipment)
@@ -241,6 +288,7 @@ class Carrier:
             self._flight.tell(shipment, mail)
             return
         transaction = self._transaction(mail, together)
+        transaction.script = script
         item = InFlight(shipment, mail, transaction)
         if not self._flight:
             self._since = self._time()
@@ -260,6 +308,8 @@ class Carrier:
             limit = self._size_limit
             if limit is not None and mail.size > limit:
                 raise too_large(mail.size, limit)
+            if self._governor:
+                self._governor.admit(shipment, mail)
             if shipment.excess:
                 recipients = tuple(refusal.address for refusal in shipment.excess)
                 mail = replace(mail, envelope=Envelope(mail.envelope.sender, recipients))
@@ -279,7 +329,7 @@ class Carrier:
 
     def _goes_together(self, shipment: Shipment, mail: Mail) -> bool:
         """Rules 4 and 5."""
-        if not (self._chunking and self._pipelining) or mail.size > SMALL:
+        if not (self._chunking and self._pipelining) or mail.size > SMALL or not shipment.cleared:
             return False
         if self._time() - self._since >= _PAUSE:
             return False
@@ -323,6 +373,7 @@ class Carrier:
                 break
             self._put(stuffer.feed(chunk) if stuffer else chunk)
         _check_size(item.mail, written)
+        await self._clearance(item)
         self._last_octets(item, stuffer.end() if stuffer else b"")
 
     def _last_octets(self, item: InFlight, octets: bytes) -> None:
@@ -371,3 +422,11 @@ class Carrier:
 def _check_size(mail: Mail, octets: int) -> None:
     if octets != mail.size:  # a server would take what is beyond a chunk for commands
         raise ValueError("the content has not the size that was announced")
+
+
+def _not_cleared() -> LedgerFailed:
+    return LedgerFailed(
+        "It could not be put on record in time that the mail goes out, so it was not sent.",
+        hint="See whether the ledger can be written to.",
+        phase=Phase.BODY.value,
+    )

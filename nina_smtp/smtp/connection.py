@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from nina_smtp import observe
 from nina_smtp.errors import ConnectFailed, NinaError, ReplyTimeout, TlsFailed
+from nina_smtp.observe.transcript import Opening
 from nina_smtp.smtp.failures import lost, silent
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer, Command, Protocol, State
@@ -29,10 +31,14 @@ _DEAD_ADDRESS = 5.0  # seconds after which the next address of the host is tried
 
 
 class Connection:
-    """A connection to ``server``, from looking up its name to being closed."""
+    """A connection to ``server``, from looking up its name to being closed.
 
-    def __init__(self, server: Server) -> None:
+    ``opening`` is what was said before, if this one stands in for another.
+    """
+
+    def __init__(self, server: Server, opening: Opening | None = None) -> None:
         self.server = server
+        self.opening = opening or Opening(server)
         self.protocol = Protocol(server.redactor)
         self.tls: TlsFacts | None = None
         self.peer: IPAddress | None = None
@@ -86,6 +92,7 @@ class Connection:
                 hint="Link-local, multicast and unspecified addresses are never connected to.",
                 phase=Phase.RESOLVE.value,
             )
+        self.opening.note(f"{host} is at {', '.join(map(str, usable))}")
         return usable
 
     async def connect(self, addresses: Sequence[IPAddress]) -> None:
@@ -103,9 +110,12 @@ class Connection:
                         lambda: Wire(self.protocol), str(address), self.server.port
                     )
                 self.peer = address
+                self.opening.note(f"connected to {address}")
+                observe.connected(self)
                 return
             except (OSError, TimeoutError) as error:
                 failure = error
+                self.opening.note(f"no connection to {address}: {_reason(error)}")
         raise ConnectFailed(
             f"No connection to {self.server.host} port {self.server.port}: {_reason(failure)}.",
             hint="Check host and port, and that the firewall lets this machine out on that port.",
@@ -134,7 +144,9 @@ class Connection:
         wire.attach(transport)
         tls = transport.get_extra_info("ssl_object")
         assert isinstance(tls, ssl.SSLObject)
-        self.tls = check_peer(tls, self.server.trust)
+        self.tls = facts = check_peer(tls, self.server.trust)
+        verified = "verified" if facts.verified else "NOT VERIFIED"
+        self.opening.note(f"{facts.version}, {facts.cipher}, {verified}, {facts.subject}")
 
     async def _handshake(self, wire: Wire) -> asyncio.Transport:
         from nina_smtp.smtp.tls import handshake_error
@@ -172,7 +184,9 @@ class Connection:
     def write_commands(self, *commands: Command) -> None:
         """Writes a group of commands at once. Raises what has ended the connection."""
         self.check(commands[0].phase)
-        self._connected().write(self.protocol.send(*commands))
+        octets = self.protocol.send(*commands)
+        self.opening.said(commands)
+        self._connected().write(octets)
 
     def write(self, octets: bytes) -> None:
         """Writes octets that the protocol knows of. Raises what has ended the connection."""
@@ -203,7 +217,9 @@ class Connection:
                 await wire.wait()
         except TimeoutError:
             raise silent(phase, seconds, encrypted=bool(self.tls)) from None
-        return wire.take()[0]
+        answer = wire.take()[0]
+        self.opening.heard(answer)
+        return answer
 
     def listen(self, listener: Callable[[list[Answer]], None] | None) -> None:
         """From now on ``listener`` hears the answers, at once; None: they wait to be taken."""
@@ -247,6 +263,11 @@ class Connection:
         """Ends the connection at once."""
         if self._wire:
             self._wire.abort()
+
+    def when_closed(self, told: Callable[[str], object]) -> None:
+        """``told`` gets the reason when the connection is gone."""
+        wire = self._connected()
+        wire.when_closed(lambda: told(_reason(wire.failure or EOFError("it was closed"))))
 
     async def closed(self) -> None:
         """Returns when the connection is gone."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nina_smtp.errors import ConnectionLost, MessageRefused, NinaError
 from nina_smtp.smtp.failures import lost, refusal, uncertain
@@ -25,6 +25,9 @@ from nina_smtp.smtp.mail import Delivery, Mail, Refusal, Shipment
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer
 from nina_smtp.smtp.transaction import Stage, Transaction
+
+if TYPE_CHECKING:
+    from nina_smtp.smtp.governor import Governor
 
 MAX_ATTEMPTS = 10  # sessions for one mail: a server may close each after so many, and all at once
 SMALL = 64 * 1024  # octets of a mail that is written at once
@@ -40,6 +43,7 @@ class InFlight:
     mail: Mail
     transaction: Transaction
     until: float = float("inf")
+    awaits_clearance: bool = False
 
     def forget_content(self) -> None:
         """The server certainly has not got it, though it was written, or meant to be."""
@@ -48,15 +52,20 @@ class InFlight:
 
 
 class Flight:
-    """The mails in flight. ``put_back`` takes those that rule 3 sends back; ``facts`` are the session's."""
+    """The mails in flight. ``put_back`` takes those that rule 3 sends back; ``facts`` are the session's;
+    ``governor`` is told what became of each.
+    """
 
-    def __init__(self, facts: Mapping[str, Any], put_back: PutBack | None) -> None:
+    def __init__(
+        self, facts: Mapping[str, Any], put_back: PutBack | None, governor: Governor | None = None
+    ) -> None:
         self.again: deque[Shipment] = deque()
         """Mails that have a second transaction coming."""
         self.is_doomed = False
         """Whether the server said that it closes."""
         self._facts = facts
         self._put_back = put_back
+        self._governor = governor
         self._items: deque[InFlight] = deque()
         self._carried = False
         self._last_code = 0
@@ -85,7 +94,10 @@ class Flight:
     def receive(self, answer: Answer) -> Transaction | None:
         """Takes an answer; returns the transaction that is over with it, its mail settled."""
         self._last_code = answer.reply.code
-        self.is_doomed |= self._last_code == 421
+        if self._last_code == 421:
+            self.is_doomed = True
+            if self._governor:
+                self._governor.dismissed(answer.reply)
         item = self._items[0]
         transaction = item.transaction
         transaction.receive(answer)
@@ -113,6 +125,8 @@ class Flight:
         """
         for item in unwritten:
             item.forget_content()
+            if item.shipment.script:
+                item.shipment.script.note("the last that was said did not leave: the connection had ended")
         if self._last_code == 421 and isinstance(error, ConnectionLost):
             for item in self._items:
                 item.forget_content()
@@ -135,18 +149,29 @@ class Flight:
             else:
                 self.tell(shipment, Delivery(error=error))
 
-    def tell(self, shipment: Shipment, delivery: Delivery) -> None:
-        """Settles a mail."""
+    def tell(self, shipment: Shipment, delivery: Delivery, *, was_begun: bool = False) -> None:
+        """Settles a mail. ``was_begun``: the server has heard of it in this session."""
         delivery.attempts = shipment.attempts
         delivery.server = self._facts
         if shipment.source:
             shipment.source.landed()
-        shipment.settled(shipment.sum_up(delivery) if shipment.so_far else delivery)
+        if shipment.script:
+            shipment.script.ended(delivery.error)
+            delivery.transcript = shipment.script.lines()
+        if shipment.so_far:
+            delivery, was_begun = shipment.sum_up(delivery), True
+        if self._governor:
+            self._governor.settled(shipment, delivery, was_begun=was_begun)
+        shipment.settled(delivery)
 
     def _settle(self, item: InFlight, error: NinaError | None) -> None:
         transaction = item.transaction
-        accepted = () if error else tuple(transaction.accepted)
-        self.tell(item.shipment, Delivery(accepted, tuple(transaction.refused), transaction.reply, error))
+        named = tuple(transaction.accepted)
+        accepted = () if error else named
+        delivery = Delivery(accepted, tuple(transaction.refused), transaction.reply, error)
+        if error and error.uncertain:
+            delivery.in_doubt = named
+        self.tell(item.shipment, delivery, was_begun=True)
 
     def _split(self, item: InFlight, excess: list[Refusal]) -> None:
         transaction, shipment = item.transaction, item.shipment
@@ -155,10 +180,13 @@ class Flight:
         shipment.so_far = (*shipment.so_far, part)
         shipment.excess = tuple(excess)
         shipment.begun = shipment.content_out = False
+        shipment.again()
         self.again.append(shipment)
 
     def _return(self, shipment: Shipment) -> None:
         assert self._put_back
+        if shipment.script:
+            shipment.script.note("nothing of it was begun here, so it goes out on another connection")
         self._put_back(shipment)
 
     def _may_go_back(self, item: InFlight, index: int) -> bool:

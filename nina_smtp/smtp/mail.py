@@ -13,6 +13,7 @@ from nina_smtp.smtp.capabilities import Capabilities
 from nina_smtp.smtp.replies import Reply
 
 if TYPE_CHECKING:
+    from nina_smtp.observe.transcript import Script
     from nina_smtp.smtp.turns import Source
 
 
@@ -43,7 +44,8 @@ class Delivery:
     """What became of one mail. ``error`` is None if the server took it, for whoever is in ``accepted``.
 
     ``accepted`` has those of whom the server certainly took the message: nobody, when ``error.uncertain``,
-    but those it took it for in an earlier transaction of the same mail. ``attempts`` counts the sessions that
+    but those it took it for in an earlier transaction of the same mail; then ``in_doubt`` has those whom it
+    had accepted, and who may have the mail. ``attempts`` counts the sessions that
     were tried; ``server`` is what a result says about the last one.
     """
 
@@ -53,6 +55,9 @@ class Delivery:
     error: NinaError | None = None
     attempts: int = 1
     server: Mapping[str, Any] | None = None
+    in_doubt: tuple[str, ...] = ()
+    transcript: tuple[str, ...] = ()
+    """What was said, if the shipment wanted to know."""
 
 
 class Shipment(ABC):
@@ -65,13 +70,22 @@ class Shipment(ABC):
     """Whether any octet of its content was written."""
     content_out = False
     """Whether its last octet was written: from then on it may be delivered."""
+    cleared = True
+    """Whether its last octet may be written. If not, ``clear`` is asked for it."""
     attempts = 0
+    taken_at = 0.0
+    """When it was last taken for a connection, on the governor's clock."""
+    counted = False
+    """Whether its recipients were counted as having it: once, however often it is tried."""
     place = 0
     """Which of its source's mails it is."""
     excess: tuple[Refusal, ...] = ()
     """Whom alone the next transaction is for: those that were too many for the one before."""
     so_far: tuple[Delivery, ...] = ()
     """The transactions before, then: the server took the mail in each."""
+    transcript_wanted = False
+    """Whether its delivery is to say what was said."""
+    script: Script | None = None
 
     @abstractmethod
     def prepare(self, capabilities: Capabilities) -> Mail | Delivery:
@@ -85,6 +99,14 @@ class Shipment(ABC):
         """Builds it before any server is known, so that nothing is connected to for a mail that cannot be
         built. May raise.
         """
+
+    def clear(self, resume: Callable[[], None]) -> None:  # noqa: B027 - nobody need keep a record
+        """Calls ``resume`` when its last octet may be written, and ``cleared`` is true, or when it must not,
+        and ``withdrawn`` is. It may be called several times.
+        """
+
+    def again(self) -> None:  # noqa: B027 - nobody need keep a record
+        """Others have it now, and it has another transaction coming, for those in ``excess``."""
 
     def progress(self, written: int, size: int) -> None:  # noqa: B027 - nobody need look
         """Called as its octets go out."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum, auto
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import (
@@ -39,6 +40,9 @@ from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer, Command
 from nina_smtp.smtp.replies import Reply
 
+if TYPE_CHECKING:
+    from nina_smtp.observe.transcript import Script
+
 
 class Stage(Enum):
     """What a transaction waits for."""
@@ -57,6 +61,9 @@ _DATA = Command(b"DATA", Phase.DATA, ends_group=True)
 
 class Transaction:
     """The envelope of one message, on its way."""
+
+    script: Script | None = None
+    """Takes down what is said, if anybody wants to know."""
 
     def __init__(
         self,
@@ -89,6 +96,7 @@ class Transaction:
         self._commands += [_rcpt(recipient) for recipient in envelope.recipients]
         if not self.chunked:
             self._commands.append(_DATA)
+        self._size = size
         self._written = self._replies = self._named = 0
         self._mail_refused = False
         self._rset_refused: NinaError | None = None
@@ -121,17 +129,23 @@ class Transaction:
         end = len(self._commands) if self._pipelined else self._written + 1
         group = self._commands[self._written : end]
         self._written = end
+        if self.script:
+            self.script.said(group)
         return group
 
     def content_written(self) -> None:
         """The last octet of the content is on its way."""
         self.content_out = True
+        if self.script:
+            self.script.content(0 if self.stage is Stage.EMPTY_CONTENT else self._size, chunked=self.chunked)
         if not self.together:
             self.stage = Stage.VERDICT
 
     def receive(self, answer: Answer) -> None:
         """Takes the reply to the oldest command that has none; ``error`` says that nothing will be sent."""
         self._replies += 1
+        if self.script:
+            self.script.heard(answer)
         phase, reply = answer
         if phase is Phase.RCPT:
             self._rcpt_reply(reply)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from nina_smtp.errors import NinaError
+from nina_smtp.observe.transcript import script_of_failure
 from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
 
 
@@ -76,12 +77,13 @@ class Source:
         if len(self._returned) > 1:
             self._returned = deque(sorted(self._returned, key=lambda one: one.place))
 
-    def fail(self, error: NinaError) -> None:
-        """Settles everything that waits."""
-        attempts = 1
+    def fail(self, error: NinaError, attempts: int = 1) -> None:
+        """Settles everything that waits. ``attempts`` were made for the first."""
         while shipment := self.take():
             if shipment.primed():
-                shipment.settled(Delivery(error=error, attempts=shipment.attempts or attempts))
+                delivery = Delivery(error=error, attempts=shipment.attempts or attempts)
+                delivery.transcript = script_of_failure(shipment, error)
+                shipment.settled(delivery)
                 attempts = 0
 
 

@@ -85,6 +85,10 @@ class Wire(asyncio.BufferedProtocol):
         """Returns when the connection is gone."""
         await asyncio.shield(self._closed)
 
+    def when_closed(self, told: Callable[[], object]) -> None:
+        """``told`` is called when the connection is gone."""
+        self._closed.add_done_callback(lambda _: told())
+
     def attach(self, transport: asyncio.Transport) -> None:
         """From now on octets go through ``transport``: the first one, or TLS around it."""
         self.transport = transport

@@ -36,14 +36,19 @@ class InlineCredential(Form):
 
 
 def _credential_kind(value: object) -> str:
+    if isinstance(value, list):
+        return "route"
     return "inline" if isinstance(value, Mapping | InlineCredential) else "name"
 
 
+_Name = Annotated[str, Field(min_length=1, max_length=200), Tag("name")]
+_Inline = Annotated[InlineCredential, Tag("inline")]
+_One = Annotated[_Name | _Inline, Discriminator(_credential_kind)]
 Credential = Annotated[
-    Annotated[str, Field(min_length=1, max_length=200), Tag("name")]
-    | Annotated[InlineCredential, Tag("inline")],
+    _Name | _Inline | Annotated[list[_One], Field(min_length=1, max_length=10), Tag("route")],
     Discriminator(_credential_kind),
 ]
+"""One, or several in the order in which they are used."""
 
 
 class Node(Form):
@@ -70,8 +75,9 @@ class Node(Form):
     credential: Credential | None = Field(
         default=None,
         title="Credential",
-        description="The name of a stored credential; in a workflow file also its type and data.",
-        examples=["Local inbox"],
+        description="The name of a stored credential; in a workflow file also its type and data. "
+        "A list names those to fall back on, in order.",
+        examples=["Local inbox", ["Office 365", "Relay"]],
     )
     config: Mapping[str, Any] = Field(
         default_factory=dict[str, Any],
@@ -89,6 +95,14 @@ class Node(Form):
     notes: str | None = Field(
         default=None, title="Notes", description="For whoever reads it next.", examples=["Night shift only."]
     )
+
+    @property
+    def route(self) -> tuple[str | InlineCredential, ...]:
+        """Its credentials, in the order in which they are used."""
+        given = self.credential
+        if given is None:
+            return ()
+        return tuple(given) if isinstance(given, list) else (given,)
 
 
 class Edge(Form):

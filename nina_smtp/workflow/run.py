@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nina_smtp.catalog import Catalog
 from nina_smtp.errors import InternalError, NinaError
@@ -19,6 +19,9 @@ from nina_smtp.workflow.items import Item, read_items
 from nina_smtp.workflow.model import InlineCredential, Node, Workflow
 from nina_smtp.workflow.problems import Problems
 from nina_smtp.workflow.schedule import Finished, NodeStatus, Outcome, Ready, Reason, RunStatus, Schedule
+
+if TYPE_CHECKING:
+    from nina_smtp.delivery.outbox import Outbox
 
 _log = logging.getLogger(__name__)
 
@@ -78,17 +81,21 @@ async def run(
     key: str | None = None,
     progress: Progress | None = None,
     trigger: str | None = None,
+    outbox: Outbox | None = None,
+    patience: float | None = None,
 ) -> Run:
     """Runs a validated workflow to its end, each node as soon as it is ready.
 
     ``trigger_items`` (an object, text, a list of them, or items) replace what the triggers would start with;
     ``credentials`` are already read, by the name the nodes refer to; ``key`` names the run, so that a
-    repeated one repeats its message ids; ``trigger`` is the id of the only trigger that fires.
+    repeated one repeats its message ids; ``trigger`` is the id of the only trigger that fires; ``outbox`` and
+    ``patience`` are the nodes' (:class:`~nina_smtp.node.Task`).
 
     Whatever a node does is in the Run. Raises WorkflowError if a credential is missing or unreadable, before
     any node has started. Cancelling it cancels the nodes.
     """
-    driver = _Driver(workflow, catalog, _resolve(workflow, catalog, credentials), blobs, key, progress)
+    read = _resolve(workflow, catalog, credentials)
+    driver = _Driver(workflow, catalog, read, blobs, key, progress, outbox, patience)
     start = None if trigger_items is None else read_items(trigger_items, parameter="input", source="input")
     return await driver.run(Schedule(workflow, ports_of(workflow, catalog), trigger=trigger), start)
 
@@ -144,23 +151,25 @@ def _internal(node_type: NodeType, error: BaseException) -> dict[str, Any]:
     return told.as_dict()
 
 
-def _resolve(workflow: Workflow, catalog: Catalog, credentials: Mapping[str, Any]) -> dict[str, Any]:
+def _resolve(workflow: Workflow, catalog: Catalog, credentials: Mapping[str, Any]) -> dict[str, list[Any]]:
     problems = Problems()
-    resolved: dict[str, Any] = {}
+    resolved: dict[str, list[Any]] = {}
     for index, node in enumerate(workflow.nodes):
-        place = f"nodes[{index}].credential"
-        if node.disabled or node.credential is None:
+        if node.disabled:
             continue
-        if isinstance(node.credential, InlineCredential):
-            try:
-                resolved[node.id] = catalog.credential(node.credential.type).read(node.credential.data)
-            except NinaError as error:
-                problems.add_error(f"{place}.data", error)
-        elif node.credential in credentials:
-            resolved[node.id] = credentials[node.credential]
-        else:
-            names = ", ".join(sorted(credentials)) or "none"
-            problems.add(place, f"There is no credential {node.credential!r}.", f"There are: {names}.")
+        resolved[node.id] = []
+        for number, given in enumerate(node.route):
+            place = f"nodes[{index}].credential{f'[{number}]' if isinstance(node.credential, list) else ''}"
+            if isinstance(given, InlineCredential):
+                try:
+                    resolved[node.id].append(catalog.credential(given.type).read(given.data))
+                except NinaError as error:
+                    problems.add_error(f"{place}.data", error)
+            elif given in credentials:
+                resolved[node.id].append(credentials[given])
+            else:
+                names = ", ".join(sorted(credentials)) or "none"
+                problems.add(place, f"There is no credential {given!r}.", f"There are: {names}.")
     problems.raise_if_any()
     return resolved
 
@@ -169,10 +178,12 @@ def _resolve(workflow: Workflow, catalog: Catalog, credentials: Mapping[str, Any
 class _Driver:
     workflow: Workflow
     catalog: Catalog
-    credentials: Mapping[str, Any]
+    credentials: Mapping[str, list[Any]]
     blobs: BlobStore
     key: str | None
     progress: Progress | None
+    outbox: Outbox | None
+    patience: float | None
     running: dict[asyncio.Task[Finished], str] = field(default_factory=dict[asyncio.Task[Finished], str])
     started: dict[str, float] = field(default_factory=dict[str, float])
     settled: dict[str, NodeRun] = field(default_factory=dict[str, NodeRun])
@@ -210,12 +221,16 @@ class _Driver:
         self.running[asyncio.create_task(work)] = node.id
 
     def task(self, node: Node, ready: Ready, items: tuple[Item, ...]) -> Task:
+        credential, *fallbacks = self.credentials.get(node.id) or [None]
         return Task(
             config=node.config,
             items=items,
             blobs=self.blobs,
             upstream=ready.upstream,
-            credential=self.credentials.get(node.id),
+            credential=credential,
+            fallbacks=fallbacks,
+            outbox=self.outbox,
+            patience=self.patience,
             key=None if self.key is None else f"{self.key}/{node.id}",
             wired=frozenset(edge.output or "" for edge in self.workflow.edges if edge.source == node.id),
         )

@@ -141,12 +141,12 @@ class _Check:
             return None
         if not node.disabled:
             self.attempt(f"{place}.config", lambda: found.check(node.config))
-            self.credential(f"{place}.credential", node, found)
+            self.credentials_of(f"{place}.credential", node, found)
         return found
 
-    def credential(self, place: str, node: Node, node_type: NodeType) -> None:
-        given, accepted = node.credential, node_type.credentials
-        if given is None:
+    def credentials_of(self, place: str, node: Node, node_type: NodeType) -> None:
+        route, accepted = node.route, node_type.credentials
+        if not route:
             if accepted:
                 self.problems.add(
                     place,
@@ -155,7 +155,15 @@ class _Check:
                 )
         elif not accepted:
             self.problems.add(place, f"The node type {node.type!r} takes no credential.", "Remove it.")
-        elif isinstance(given, InlineCredential):
+        else:
+            for index, given in enumerate(route):
+                inner = f"{place}[{index}]" if isinstance(node.credential, list) else place
+                self.credential(inner, given, node, accepted)
+
+    def credential(
+        self, place: str, given: str | InlineCredential, node: Node, accepted: Sequence[str]
+    ) -> None:
+        if isinstance(given, InlineCredential):
             if given.type not in accepted:
                 self.refuse_type(f"{place}.type", given.type, node, accepted)
             else:

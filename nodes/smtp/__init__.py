@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from nina_smtp.delivery.mailnode import Built, OnMessage, OnProgress, OnResult
+from nina_smtp.delivery.mailnode import Built, Callbacks, Depth, OnMessage, OnProgress, OnResult
 from nina_smtp.delivery.result import Results
-from nina_smtp.delivery.shared import shared_pool
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.forms import fill_in
 from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
@@ -15,6 +14,7 @@ from nina_smtp.workflow.items import Item
 
 from .courier import Courier
 from .forms import NodeFields, SendFields, SendRawFields
+from .rehearsal import Rehearsal
 from .schema import OUTPUT_SCHEMA
 from .work import Work, plan_of
 
@@ -29,7 +29,7 @@ class SmtpNode(NodeType):
     config = NodeFields
     operations: ClassVar = {"send": SendFields, "sendRaw": SendRawFields}
     output_schema = OUTPUT_SCHEMA
-    credentials = ("smtp",)
+    credentials = ("smtp", "smtpOAuth2")
     outputs = ("success", "error")
 
     def check(self, config: Mapping[str, Any]) -> None:
@@ -65,7 +65,7 @@ class SmtpNode(NodeType):
         self,
         task: Task,
         *,
-        dry_run: bool = False,
+        dry_run: Depth | None = None,
         on_message: OnMessage | None = None,
         on_result: OnResult | None = None,
         on_progress: OnProgress | None = None,
@@ -75,12 +75,19 @@ class SmtpNode(NodeType):
         Raises ParameterError for a node that is wrong whatever the items are, and for too many items.
         """
         work = Work.of(task)
-        courier = Courier(work, on_message=on_message, on_result=on_result, on_progress=on_progress)
+        callbacks = Callbacks(on_message, on_result, on_progress)
         if dry_run:
-            courier.build_only()
-        else:
-            async with shared_pool(work.account) as pool:
-                await courier.send(pool)
+            rehearsal = Rehearsal(work, callbacks)
+            await rehearsal.perform(dry_run)
+            return rehearsal.results
+        if task.outbox:
+            from .recorded import RecordedCourier  # it needs the extra "ledger"
+
+            recorded = RecordedCourier(work, task.outbox, callbacks)
+            await recorded.send()
+            return recorded.results
+        courier = Courier(work, callbacks)
+        await courier.send()
         return courier.results
 
 

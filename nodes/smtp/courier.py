@@ -1,159 +1,85 @@
-"""Sends the mails of one execution through the credential's pool, and gathers what became of each, in order.
+"""Sends the mails of one execution through the credential's pool, and keeps no record of them.
 
 With ``onError: fail`` the mails are an ordered source: no mail is delivered after one that failed. With
-``onError: continue`` they use all connections of the credential.
+``onError: continue`` they use all connections of the credential. A mail of which it is certain that it was
+not delivered, for a reason that is the server's, goes to the next credential of the route at once.
 """
 
 from __future__ import annotations
 
-import asyncio
+import time
+from collections import deque
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from time import monotonic
 
-from nina_smtp.delivery.mailnode import OnMessage, OnProgress, OnResult
+from nina_smtp.delivery.account import Account
+from nina_smtp.delivery.ledger.states import OnUncertain, State
 from nina_smtp.delivery.outgoing import Outgoing
-from nina_smtp.delivery.result import OnPartial, Result, Results, Status, result_of
+from nina_smtp.delivery.result import Result, Status, result_of
+from nina_smtp.delivery.retry import ASSUMED, Case, decide
+from nina_smtp.delivery.schedule import Schedule
+from nina_smtp.delivery.shared import shared_pool
 from nina_smtp.errors import NinaError
 from nina_smtp.message import Message
 from nina_smtp.parameters.merge import Source as Provenance
 from nina_smtp.smtp.failures import uncertain
-from nina_smtp.smtp.mail import Delivery, withdrawn
+from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
 from nina_smtp.smtp.pool import ConnectionPool
 from nina_smtp.smtp.turns import Source
 
-from .work import Work, not_attempted
+from .gathering import Gathering, UnderWay
+from .work import not_attempted
 
-_FAILED_BEFORE = "An earlier mail failed, so this one was not attempted."
-_STOPPED = "The work was stopped before this mail was attempted."
+_RESENDS = 2  # times that a mail is sent again at once which may have been delivered
+_AT_ONCE = Schedule(delays=(0.0,), greylisted=0.0)
 
 
-class Courier:
-    """One execution. ``results`` grows in the order of the items; ``on_result`` gets each as it is added."""
+class Courier(Gathering):
+    """One execution."""
 
-    def __init__(
-        self,
-        work: Work,
-        *,
-        on_message: OnMessage | None = None,
-        on_result: OnResult | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> None:
-        options = work.plan.fields.options
-        self.work = work
-        self.results = Results(on_partial=OnPartial(options.on_partial))
-        self._on_message = on_message
-        self._on_progress = on_progress
-        self._on_result = on_result
-        self._stops_at_failure = options.on_error == "fail"
-        self._count = len(work.inputs)
-        self._next = 0
-        self._under_way: dict[int, ItemMail] = {}
-        self._early: dict[int, Result] = {}  # results that wait for those before them
-        self._why_not: str | None = None
-        self._fault: BaseException | None = None
-        self._finished: asyncio.Future[None] | None = None
+    async def send(self) -> None:
+        """Returns when the fate of every mail is known, and raises nothing for what it is."""
+        async with AsyncExitStack() as stack:
+            self._stack = stack
+            pools = [await stack.enter_async_context(shared_pool(account)) for account in self.work.route]
+            self._stops = [_Stop(pool) for pool in pools]
+            if self.left:
+                ordered = self.stops_at_failure
+                pools[0].add(Source(self._more, backlog=lambda: self.left, ordered=ordered))
+            await self.finished()
 
-    def build_only(self) -> None:
-        """Builds every mail and sends none."""
-        while mail := self._more():
-            if mail.primed():
-                mail.settled(Delivery(attempts=0))
-        self._leave_out_the_rest()
+    def wake(self, mail: UnderWay) -> None:
+        assert isinstance(mail, ItemMail)
+        self._stops[mail.stop].pool.wake(mail)
 
-    async def send(self, pool: ConnectionPool) -> None:
-        """Returns when the fate of every mail is known.
-
-        Cancelled, it withdraws what is not out, waits a moment for the verdicts on what is, and says of every
-        mail what is known then.
-        """
-        if self._count:
-            self._finished = asyncio.get_running_loop().create_future()
-            pool.add(Source(self._more, backlog=self._left, ordered=self._stops_at_failure))
-            try:
-                await self._finished
-            except asyncio.CancelledError:
-                await self._stop(pool)
-                raise
-        self._leave_out_the_rest()
-        if self._fault:
-            raise self._fault
-
-    def ended(self, mail: ItemMail, result: Result) -> None:
-        """What became of ``mail``."""
-        if self._under_way.pop(mail.index, None) is None:
-            return  # it was given up
-        if self._why_not and mail.withdrawn and not mail.begun and result.error:
-            result = Result(Status.NOT_ATTEMPTED, mail.index, error=not_attempted(self._why_not))
-        self._early[mail.index] = result
-        while (following := self._early.pop(len(self.results), None)) is not None:
-            self._add(following)
-        if self._stops_at_failure and not result.succeeded(self.results.on_partial):
-            self._withdraw(_FAILED_BEFORE)
-        if self._finished and not self._under_way and not self._left() and not self._finished.done():
-            self._finished.set_result(None)
-
-    def progressed(self, index: int, written: int, size: int) -> None:
-        """So many octets of an item's mail are out."""
-        if self._on_progress and not self._fault:
-            try:
-                self._on_progress(index, written, size)
-            except BaseException as fault:
-                self._stop_at(fault)
-
-    def built(self, index: int, message: Message) -> None:
-        """An item's mail was built. Raises Interrupted if it is not wanted any more."""
-        if self._on_message and not self._fault:
-            try:
-                self._on_message(index, message)
-            except BaseException as fault:
-                self._stop_at(fault)
-                raise withdrawn() from None
+    def send_again(self, mail: ItemMail) -> None:
+        """By the account that it is at now."""
+        self._stops[mail.stop].add(mail)
 
     def _more(self) -> ItemMail | None:
-        if not self._left():
+        if not self.left:
             return None
-        mail = self._under_way[self._next] = ItemMail(self, self._next)
-        self._next += 1
+        index = self.next_index()
+        mail = self.under_way[index] = ItemMail(self, index)
         return mail
 
-    def _left(self) -> int:
-        return 0 if self._why_not else self._count - self._next
 
-    def _withdraw(self, why: str) -> None:
-        self._why_not = self._why_not or why
-        for mail in self._under_way.values():
-            mail.withdrawn = True
+class _Stop:
+    """One account of the route, and the mails that came to it after the first attempt."""
 
-    async def _stop(self, pool: ConnectionPool) -> None:
-        self._withdraw(_STOPPED)
-        for mail in tuple(self._under_way.values()):
-            pool.wake(mail)
-        self._finished = asyncio.get_running_loop().create_future()
-        try:
-            if self._under_way:
-                await asyncio.wait([self._finished], timeout=pool.server.timeouts.quit)
-        finally:  # cancelled once more, it does not wait any longer
-            for mail in tuple(self._under_way.values()):
-                mail.give_up()
-            self._leave_out_the_rest()
+    def __init__(self, pool: ConnectionPool) -> None:
+        self.pool = pool
+        self._waiting: deque[Shipment] = deque()
+        self._source = Source(self._next, backlog=lambda: len(self._waiting))
 
-    def _leave_out_the_rest(self) -> None:
-        for index in range(len(self.results), self._count):
-            why = self._why_not or _STOPPED
-            self._add(Result(Status.NOT_ATTEMPTED, index, error=not_attempted(why)))
+    def add(self, mail: ItemMail) -> None:
+        self._waiting.append(mail)
+        self.pool.loop.call_soon(self.pool.add, self._source)  # not from within the session it came from
 
-    def _add(self, result: Result) -> None:
-        self.results.append(result)
-        if self._on_result and not self._fault:
-            try:
-                self._on_result(result)
-            except BaseException as fault:
-                self._stop_at(fault)
-
-    def _stop_at(self, fault: BaseException) -> None:
-        """What a callback raises is told to whoever asked for the work, not to the session it came from."""
-        self._fault = fault
-        self._withdraw(_STOPPED)
+    def _next(self) -> Shipment | None:
+        return self._waiting.popleft() if self._waiting else None
 
 
 class ItemMail(Outgoing):
@@ -161,9 +87,19 @@ class ItemMail(Outgoing):
 
     def __init__(self, courier: Courier, index: int) -> None:
         self.index = index
+        self.stop = 0
+        """Which account of the route it is at."""
         self._courier = courier
         self._began = monotonic()
         self._sources: Mapping[str, Provenance] = {}
+        self._resends = 0
+        self._tried = 0
+        self.transcript_wanted = courier.work.task.transcript
+
+    @property
+    def account(self) -> Account:
+        """The account it is at."""
+        return self._courier.work.route[self.stop]
 
     def build(self) -> Message:
         work = self._courier.work
@@ -176,25 +112,76 @@ class ItemMail(Outgoing):
     def progress(self, written: int, size: int) -> None:
         self._courier.progressed(self.index, written, size)
 
+    def withdraw(self, why: str) -> None:
+        self.withdrawn = True
+
     def ended(self, message: Message | None, delivery: Delivery) -> None:
-        dry = delivery.error is None and delivery.attempts == 0
-        self._tell(message, delivery, Status.DRY_RUN if dry else None)
+        if delivery.error is None or message is None or self._courier.why_not:
+            self._tell(message, delivery)
+        elif delivery.error.uncertain:
+            self._uncertain(message, delivery)
+        elif not self._goes_on(message, delivery):
+            self._tell(message, delivery)
 
     def give_up(self) -> None:
         """Says what is known now."""
         error: NinaError = withdrawn()
         if self.content_out:
             error = uncertain("it was interrupted while it waited for it.", None)
-        self._tell(self._message, Delivery(error=error, attempts=self.attempts))
+        delivery = Delivery(error=error, attempts=self.attempts)
+        delivery.transcript = self.script.lines() if self.script else ()
+        self._tell(self._message, delivery)
 
-    def _tell(self, message: Message | None, delivery: Delivery, status: Status | None = None) -> None:
+    def _uncertain(self, message: Message, delivery: Delivery) -> None:
+        wish = OnUncertain(self._courier.work.plan.fields.options.on_uncertain)
+        if wish is OnUncertain.ASSUME_SENT:
+            accepted = (*delivery.accepted, *delivery.in_doubt)
+            message = replace(message, warnings=(*message.warnings, ASSUMED))
+            self._tell(message, replace(delivery, accepted=accepted, error=None, in_doubt=()))
+        elif wish is OnUncertain.RESEND and self._resends < _RESENDS and not delivery.accepted:
+            self._resends += 1
+            self._again(message)
+        else:
+            self._tell(message, delivery)
+
+    def _goes_on(self, message: Message, delivery: Delivery) -> bool:
+        """Whether there is another account for it, which has it then."""
+        names = tuple(str(place) for place in range(len(self._courier.work.route)))
+        case = Case(message.envelope.recipients, 0, time.time(), names, names[self.stop])
+        decision = decide(case, delivery, now=time.time(), schedule=_AT_ONCE)
+        if decision.state is not State.QUEUED or decision.account == case.account:
+            return False
+        following = int(decision.account)
+        try:
+            message = self._courier.work.route[following].policy.enforced(message)
+        except NinaError:
+            return False
+        self.stop = following
+        self._again(message)
+        return True
+
+    def _again(self, message: Message) -> None:
+        """The same octets once more."""
+        self._tried += self.attempts
+        self._message = message
+        self.attempts = 0
+        self.begun = self.content_out = False
+        self.excess, self.so_far = (), ()
+        self._courier.send_again(self)
+
+    def _tell(self, message: Message | None, delivery: Delivery) -> None:
+        error = delivery.error
+        if self._courier.why_not and self.withdrawn and not self.begun and error:
+            result = Result(Status.NOT_ATTEMPTED, self.index, error=not_attempted(self._courier.why_not))
+            self._courier.ended(self.index, result)
+            return
+        delivery.attempts += self._tried
         result = result_of(
             delivery,
             message,
             item=self.index,
-            warnings=self._courier.work.account.warnings,
+            warnings=self.account.warnings,
             sources=self._sources,
             seconds=monotonic() - self._began,
-            status=status,
         )
-        self._courier.ended(self, result)
+        self._courier.ended(self.index, result)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import BaseModel
 
 from nina_smtp.delivery.account import Account
 from nina_smtp.errors import InvalidCredential, NinaError, NotAttempted, ParameterError
@@ -50,7 +54,7 @@ class Work:
     @classmethod
     def of(cls, task: Task) -> Work:
         plan = plan_of(task.config)
-        if not isinstance(task.credential, Account):
+        if not all(isinstance(one, Account) for one in (task.credential, *task.fallbacks)):
             raise InvalidCredential(
                 "The node has no credential.", hint="Pick one of type smtp.", parameter="credential"
             )
@@ -67,11 +71,19 @@ class Work:
             plan, task, task.credential, [_digest(inputs)] if options.mode == "once" and inputs else inputs
         )
 
+    @property
+    def route(self) -> tuple[Account, ...]:
+        """The accounts, in the order in which they are used."""
+        return (self.account, *self.task.fallbacks)
+
     def merge(self, index: int) -> Merged:
         return self.plan.merger.merge(self.inputs[index], self._upstream(index))
 
     def build(self, merged: Merged, index: int) -> Message:
-        naming = Naming(self.task.key, self.task.installation_key)
+        key = self.task.installation_key
+        if not key and self.task.outbox:
+            key = self.task.outbox.ledger.installation_key
+        naming = Naming(self.task.key, key)
         return build(merged, self.account, self.task.blobs, naming, index)
 
     def sources(self, merged: Merged) -> dict[str, Source]:
@@ -80,6 +92,11 @@ class Work:
         if "from" not in found and self.plan.fields.operation == "send":
             found["from"] = Source("credential")
         return found
+
+    def digest(self, merged: Merged) -> str:
+        """Of what was asked for, so that a key is not used for two mails."""
+        text = json.dumps(merged.values, sort_keys=True, default=_plain)
+        return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
     def _upstream(self, index: int) -> Mapping[str, Any] | None:
         """What ``{{ nodes["Name"] }}`` is: that node's item for this one, its only one, or all."""
@@ -92,6 +109,10 @@ class Work:
             else:
                 nodes[name] = [item.json for item in items]
         return {"nodes": nodes}
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else str(value)
 
 
 def _digest(inputs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

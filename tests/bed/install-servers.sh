@@ -1,15 +1,17 @@
 #!/bin/bash
-# Install what the tests marked "server" and "browser" use: Postfix, Dovecot, Exim, Chromium, and the MIME
-# readers of Perl and Node. Run it as root on Debian; elsewhere it says what is missing. Quick the second time.
+# Install what the tests marked "server" and "browser" use: Postfix, Dovecot, Exim, PostgreSQL, Chromium, and
+# the MIME readers of Perl and Node. Run it as root on Debian; elsewhere it says what is missing. Quick the second
+# time.
 set -eu
 CACHE=${NINA_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/nina-smtp}
 PACKAGES="postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-submissiond chromium openssl libidn12
-  libgnutls-dane0 perl libemail-mime-perl"
+  libgnutls-dane0 perl libemail-mime-perl postgresql"
 
 if [ ! -e /etc/debian_version ] || [ "$(id -u)" != 0 ]; then
   for program in postfix dovecot openssl perl node npm; do
     PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || echo "missing: $program"
   done
+  PATH=$PATH:$(echo /usr/lib/postgresql/*/bin | tr ' ' :) command -v postgres >/dev/null || echo "missing: postgres"
   [ -x "$CACHE/exim/usr/sbin/exim4" ] || echo "missing: Exim, unpacked in $CACHE/exim"
   [ -d "$CACHE/node_modules/postal-mime" ] || echo "missing: npm install --prefix $CACHE postal-mime"
   echo "Not root on Debian, so nothing was installed; the tests that need these are skipped."

@@ -78,10 +78,10 @@ class Peer(asyncio.Transport):
     """One connection: the client's transport, and the server at its other end.
 
     ``answers`` has what the server says otherwise than usual, always or time after time: to ("mail", name),
-    ("rcpt", local part), ("data", name), ("end", name) and ("rset", ""). ``at_most`` is how many recipients
-    it takes at a time. An ``eager`` one says 354 whoever it has accepted. ``refused_chunk_ends``: whether a
-    refused BDAT ends the transaction. One that ``stays`` goes on after it has said that it closes. It reads
-    ``gulps`` octets at a time, and its replies arrive in ``segments``.
+    ("rcpt", local part), ("data", name), ("end", name), ("noop", "") and ("rset", ""). ``at_most`` is how
+    many recipients it takes at a time. An ``eager`` one says 354 whoever it has accepted.
+    ``refused_chunk_ends``: whether a refused BDAT ends the transaction. One that ``stays`` goes on after it
+    has said that it closes. It reads ``gulps`` octets at a time, and its replies arrive in ``segments``.
     """
 
     def __init__(
@@ -328,6 +328,8 @@ class Peer(asyncio.Transport):
         elif verb == b"RSET":
             if self._say(b"250 2.0.0", ("rset", "")):
                 self._transaction = None
+        elif verb == b"NOOP":
+            self._say(b"250 2.0.0", ("noop", ""))
         elif verb == b"QUIT":
             self._say(b"221 2.0.0")
             self._bye = True

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import pytest
@@ -23,8 +24,11 @@ from nina_smtp.delivery import pool as pool_module
 from nina_smtp.delivery.result import Result
 from nina_smtp.errors import (
     AuthFailed,
+    CircuitOpen,
     DeliveryUncertain,
     InvalidCredential,
+    LimitReached,
+    LoopSuspected,
     MessageRefused,
     NinaError,
     ParameterError,
@@ -522,7 +526,9 @@ def test_those_who_wait_to_get_in_line_hear_of_a_wrong_password_while_the_pool_i
 
     with Recorder(users={}) as server:
         errors = asyncio.run(run())
-    assert {type(error) for error in errors} == {AuthFailed}
+    assert {type(error) for error in errors} == {AuthFailed, CircuitOpen}
+    assert all("535" in str(error) for error in errors)
+    assert server.verbs.count("AUTH") == 1
 
 
 def test_leaving_that_is_interrupted_gives_the_connections_back() -> None:
@@ -771,6 +777,40 @@ def test_pools_of_different_credentials_share_nothing(other: dict[str, Any]) -> 
     assert len(server.sessions) == 2
     logins = {(session.exchanges[0].user, session.exchanges[0].password) for session in server.sessions}
     assert len(logins) == 2
+
+
+def test_all_who_use_a_credential_share_its_day() -> None:
+    async def run() -> list[str]:
+        results: list[Result] = []
+        for _ in range(3):  # each has connections of its own
+            async with asyncio.timeout(GUARD), nina_smtp.Pool(limited) as pool:
+                for _ in range(2):
+                    with suppress(LimitReached):
+                        await pool.send(email(), on_result=results.append)
+        return [result.error.type if result.error else result.status for result in results]
+
+    with Recorder() as server:
+        limited = credential(server, limits={"messagesPerDay": 3})
+        assert asyncio.run(run()) == ["sent"] * 3 + ["limitReached"] * 3
+    assert len(server.messages) == 3
+
+
+def test_a_loop_is_stopped_whoever_sends() -> None:
+    async def run() -> list[str]:
+        async with asyncio.timeout(GUARD), nina_smtp.Pool(guarded) as one, nina_smtp.Pool(guarded) as other:
+            for number in range(3):
+                await (one if number % 2 else other).send(email("m"))
+            results: list[Result] = []
+            for pool in (one, other):
+                with pytest.raises(LoopSuspected):
+                    await pool.send(email("m"), on_result=results.append)
+            await one.send(email("n"))
+            return [result.status for result in results]
+
+    with Recorder() as server:
+        guarded = credential(server, recipientPolicy={"maxPerRecipient": 3})
+        assert asyncio.run(run()) == ["failed", "failed"]
+    assert arrived(server) == {"m": 3, "n": 1}
 
 
 def test_a_policy_is_its_own_credentials_though_connections_are_shared() -> None:

@@ -18,7 +18,7 @@ from bed.recorder import Recorder
 
 import nina_smtp
 from nina_smtp.catalog import default_catalog
-from nina_smtp.delivery.mailnode import Built
+from nina_smtp.delivery.mailnode import Built, Depth
 from nina_smtp.delivery.result import Result, Results
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.node import NodeFailed, Task
@@ -506,7 +506,7 @@ class TestUpstreamData:
         subjects: list[str] = []
         results = asyncio.run(
             NODE.deliver(
-                task, dry_run=True, on_message=lambda n, m: subjects.append(read(m.bytes)["Subject"])
+                task, dry_run=Depth.BUILD, on_message=lambda n, m: subjects.append(read(m.bytes)["Subject"])
             )
         )  # type: ignore[attr-defined]
         assert [result.error for result in results] == [None] * len(results)
@@ -528,7 +528,7 @@ class TestUpstreamData:
         task = self.task(
             {"Get alert": [{"title": "T"}]}, [{}], {"subject": '{{ nodes["Get alerts"].title }}'}
         )
-        (result,) = asyncio.run(NODE.deliver(task, dry_run=True))  # type: ignore[attr-defined]
+        (result,) = asyncio.run(NODE.deliver(task, dry_run=Depth.BUILD))  # type: ignore[attr-defined]
         assert "Get alert" in str(result.error.hint)
 
     def test_an_item_s_own_nodes_come_first(self):

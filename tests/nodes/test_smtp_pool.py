@@ -16,6 +16,7 @@ from bed.recording import Message as Recorded
 
 import nina_smtp
 from nina_smtp.api import mail_node, mail_task
+from nina_smtp.delivery.mailnode import Depth
 from nina_smtp.delivery.result import Result, Results
 from nina_smtp.smtp import pool as connections_module
 
@@ -415,7 +416,7 @@ def test_a_dry_run_connects_to_nothing_and_tells_each() -> None:
                 given,
                 {"onError": "continue"},
                 {},
-                dry_run=True,
+                dry_run=Depth.BUILD,
                 on_result=told.append,
                 on_message=lambda index, message: built.append(index),
             )

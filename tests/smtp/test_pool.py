@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from bed.listener import shut
 from bed.recorder import CHUNKING, EVERYTHING, Recorder
 from bed.recording import Message
 
+from nina_smtp.delivery.governor import CredentialGovernor
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import ParameterError
 from nina_smtp.secret import Secret
@@ -188,6 +190,26 @@ def test_a_wrong_password_is_one_login_whatever_waits() -> None:
     assert [fate.error.type for fate in fates if fate.error] == ["authFailed"] * 50
     assert [fate.attempts for fate in fates] == [1, *[0] * 48, 1]  # each caller's first
     assert server.verbs.count("AUTH") == 1
+    assert len(server.sessions) == 1
+
+
+def test_a_governed_pool_does_not_try_a_wrong_password_again_for_later_mails() -> None:
+    async def work(pool: ConnectionPool) -> list[str]:
+        kinds = []
+        for _ in range(3):
+            parcels = Parcels("m", count=5)
+            pool.add(parcels.source)
+            kinds += [fate.error.type for fate in await parcels.fates() if fate.error]
+        return kinds
+
+    with Recorder(users={"alice": "right"}) as server:
+        kinds = with_pool(
+            server,
+            work,
+            wishes={"mechanism": Plain("alice", Secret("wrong"))},
+            governor=CredentialGovernor(time.monotonic),
+        )
+    assert kinds == ["authFailed"] * 5 + ["circuitOpen"] * 10
     assert len(server.sessions) == 1
 
 
