@@ -21,6 +21,7 @@ from random import uniform
 from types import TracebackType
 from typing import Any, Self
 
+from nina_smtp import observe
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.attempt import Attempt, accepted_in, refused_in, summed
 from nina_smtp.delivery.ledger import review
@@ -36,7 +37,7 @@ from nina_smtp.delivery.schedule import Dice, Schedule
 from nina_smtp.delivery.shared import governor_of, shared_pool
 from nina_smtp.delivery.verdict import Kind
 from nina_smtp.envelope import Envelope
-from nina_smtp.errors import LedgerFailed, NinaError
+from nina_smtp.errors import LedgerFailed, NinaError, NotAttempted
 from nina_smtp.message import Message
 from nina_smtp.smtp.mail import Delivery
 from nina_smtp.smtp.pool import ConnectionPool
@@ -91,6 +92,8 @@ class Outbox:
     ) -> None:
         if self._looking:
             self._looking.cancel()
+        for runner in self._runners.values():
+            runner.task.cancel()
         for letter in tuple(self._under_way.values()):
             letter.withdrawn = True
             if pool := self._pools.get(letter.entry.account):
@@ -236,7 +239,6 @@ class Outbox:
         delivery = summed(entry.history, decision.delivery)
         delivery.attempts = sum(1 for one in history if "phase" in one)
         message = message or entry.message
-        waiting = decision.state not in FINAL
         everybody = (*delivery.accepted, *(one.address for one in delivery.refused), *entry.recipients)
         result = result_of(
             delivery,
@@ -245,11 +247,12 @@ class Outbox:
             warnings=self._accounts[entry.account].warnings,
             sources={name: source_from_dict(one) for name, one in entry.sources.items()},
             seconds=now - entry.created,
-            status=Status.DEFERRED if waiting else Status(decision.state.value),
+            status=_status_of(decision),
         )
+        result.transcript = decision.delivery.transcript
         result.envelope = Envelope(entry.sender, tuple(dict.fromkeys(everybody)))
         result.history = history
-        if waiting:
+        if result.status is Status.DEFERRED:
             result.due = decision.due
         if decision.warning:
             result.warnings = (*result.warnings, decision.warning)
@@ -265,6 +268,8 @@ class Outbox:
         entry.state, entry.history, entry.octets = decision.state, result.history, None
         if not (self._under_way or self._unrecorded):
             self._quiet.set()
+        if decision.state in FINAL:
+            observe.mail_ended(result, key=entry.key, account=letter.account)
         self._tell(News(entry, decision.state, result))
         if decision.state not in FINAL:
             self.hurry(decision.account)
@@ -292,7 +297,9 @@ class Outbox:
 def recorded_result(entry: Entry) -> Result:
     """What the ledger says of a mail."""
     if entry.result:
-        return result_from_dict(entry.result, item=entry.item)
+        result = result_from_dict(entry.result, item=entry.item)
+        result.due = None if entry.state in FINAL else entry.due
+        return result
     return Result(
         Status.DEFERRED,
         entry.item,
@@ -311,6 +318,14 @@ def recorded_result(entry: Entry) -> Result:
 def names_of(route: Iterable[Account]) -> tuple[str, ...]:
     """The accounts of a route, as an entry has them: each once, or it would go round in a circle."""
     return tuple(dict.fromkeys(account.identity for account in route))
+
+
+def _status_of(decision: Decision) -> Status:
+    if decision.state not in FINAL:
+        return Status.DEFERRED
+    if isinstance(decision.delivery.error, NotAttempted):
+        return Status.NOT_ATTEMPTED
+    return Status(decision.state.value)
 
 
 def _because(error: NinaError) -> Delivery:

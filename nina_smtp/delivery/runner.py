@@ -27,7 +27,7 @@ _FOR_EACH_CONNECTION = 8  # mails in memory
 
 
 class Runner:
-    """One account's. ``task`` runs until ``release``."""
+    """One account's. ``task`` runs until it is cancelled; ``release`` then gives back what is not begun."""
 
     def __init__(
         self,
@@ -67,8 +67,7 @@ class Runner:
             self.wake()
 
     async def release(self) -> None:
-        """Takes no more, and what is not on its way goes back into the ledger."""
-        self.task.cancel()
+        """Once the task is cancelled: what is not on its way goes back into the ledger."""
         await asyncio.wait([self.task])
         while self._ready:
             self._ready.popleft().settled(Delivery(error=withdrawn(), attempts=0))

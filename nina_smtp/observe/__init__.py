@@ -121,11 +121,9 @@ def session_opened(session: Session) -> None:
         log(CONNECTION, logging.INFO, "login.ok", text, host, port, mechanism.username, **facts)
 
 
-def session_failed(session: Session, error: BaseException) -> None:
+def session_failed(session: Session, error: NinaError) -> None:
     """A session could not be opened."""
-    kind, phase = getattr(error, "type", None), getattr(error, "phase", None)
-    if kind is None:
-        return  # it was interrupted
+    kind, phase = error.type, error.phase
     at_login = phase == "auth"
     if at_login and State.live:
         State.live.logins.labels("refused" if kind == "authFailed" else "failed").inc()
@@ -138,14 +136,14 @@ def session_failed(session: Session, error: BaseException) -> None:
         "port": server.port,
         "error": kind,
         "phase": phase,
-        "code": getattr(error, "code", None),
-        "enhancedCode": getattr(error, "enhanced_code", None),
+        "code": error.code,
+        "enhancedCode": error.enhanced_code,
         "username": mechanism.username if at_login and mechanism else None,
     }
     event, text = "connection.failed", "connection %d to %s port %d failed: %s"
     if at_login:
         event, text = "login.failed", "login on connection %d to %s port %d failed: %s"
-    parts = (number, server.host, server.port, str(error))
+    parts = (number, server.host, server.port, error.message)
     log(CONNECTION, logging.WARNING, event, text, *parts, **facts)
 
 

@@ -53,12 +53,13 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
+        facts: dict[str, Any] = getattr(record, "nina", {})
         shape: dict[str, Any] = {
             "time": timestamp(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "nina", {}),
+            "message": facts.get("event") if record.name == AUDIT.name else record.getMessage(),
+            **facts,
         }
         if record.exc_info:
             shape["exception"] = self.formatException(record.exc_info)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from nina_smtp.delivery.result import Result
     from nina_smtp.smtp.mail import Delivery
 
+_STATUSES = ("sent", "partial", "failed", "unknown", "notAttempted")
+_VERDICTS = ("accepted", "rejected", "uncertain")
+_RESULTS = ("ok", "refused", "failed")
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 1800)
 
 
@@ -56,16 +59,20 @@ class Metrics:
         self.octets = Counter(
             "nina_octets_total", "Octets of the messages that servers took.", registry=registry
         )
+        for counter, labels in (
+            (self.mails, _STATUSES),
+            (self.recipients, _VERDICTS),
+            (self.logins, _RESULTS),
+        ):
+            for label in labels:  # from nothing to one is no increase to Prometheus
+                counter.labels(label)
 
     def mail_ended(self, result: Result) -> None:
         """Counts a mail."""
         status = result.status.value
         self.mails.labels(status).inc()
-        for verdict, count in (
-            ("accepted", len(result.accepted)),
-            ("rejected", len(result.rejected)),
-            ("uncertain", len(result.uncertain)),
-        ):
+        counts = map(len, (result.accepted, result.rejected, result.uncertain))
+        for verdict, count in zip(_VERDICTS, counts, strict=True):
             if count:
                 self.recipients.labels(verdict).inc(count)
         if result.attempts:

@@ -70,12 +70,12 @@ class Opening:
 
     def note(self, text: str) -> None:
         """Something else happened."""
-        self._add(f"{self._time()} *  {shown(text)[:MAX_SHOWN]}")
+        self._add(self.happened(text))
 
-    def failed(self, error: BaseException) -> None:
-        """It could not be opened."""
-        message = getattr(error, "message", type(error).__name__)
-        self.note(f"failed: {message}")
+    def failed(self, error: NinaError) -> tuple[str, ...]:
+        """It could not be opened: all there is to say, the title first."""
+        self.note(f"failed: {error.message}")
+        return (self.title, *self.lines)
 
     def client(self, command: Command) -> str:
         """The line for ``command``."""
@@ -225,12 +225,6 @@ def script_of_failure(shipment: Shipment, error: NinaError) -> tuple[str, ...]:
     script = shipment.script = shipment.script or Script()
     script.not_opened(error.transcript)
     return script.lines()
-
-
-def failed_opening(opening: Opening, error: BaseException) -> tuple[str, ...]:
-    """What an error says of the connection that could not be opened."""
-    opening.failed(error)
-    return (opening.title, *opening.lines)
 
 
 def attempts(transcript: Iterable[str]) -> list[list[str]]:

@@ -18,7 +18,6 @@ from nina_smtp.errors import (
     ProtocolViolation,
     ServerRefused,
 )
-from nina_smtp.observe.transcript import failed_opening
 from nina_smtp.secret import Secret
 from nina_smtp.smtp.auth import XOAuth2
 from nina_smtp.smtp.capabilities import Capabilities
@@ -66,7 +65,7 @@ class Session:
         except BaseException as error:
             session.connection.abort()
             if isinstance(error, NinaError):
-                error.transcript = failed_opening(session.connection.opening, error)
+                error.transcript = session.connection.opening.failed(error)
                 observe.session_failed(session, error)
             raise
         observe.session_opened(session)

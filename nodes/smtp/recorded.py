@@ -16,8 +16,8 @@ from nina_smtp.delivery.ledger.states import FINAL, OnUncertain, State
 from nina_smtp.delivery.letter import Letter
 from nina_smtp.delivery.mailnode import Callbacks
 from nina_smtp.delivery.outbox import News, Outbox, names_of
-from nina_smtp.delivery.result import OnPartial, Result, Status, result_of
-from nina_smtp.errors import Interrupted, KeyConflict, LedgerFailed, NinaError, NotAttempted, internal
+from nina_smtp.delivery.result import OnPartial, Result, result_of
+from nina_smtp.errors import Interrupted, KeyConflict, LedgerFailed, NinaError, internal
 from nina_smtp.parameters.merge import Merged
 from nina_smtp.smtp.failures import uncertain
 from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
@@ -162,6 +162,7 @@ class RecordedMail:
         elif entry and answer is entry:
             outbox = courier.outbox
             self.letter = outbox.letter(entry, self._fate, self._progress)
+            self.letter.transcript_wanted = courier.work.task.transcript
             outbox.listen(entry, self._news)
             if courier.why_not:
                 self.withdraw(courier.why_not)
@@ -211,8 +212,6 @@ class RecordedMail:
         result = news.result
         result.item = self.index
         if news.state in FINAL:
-            if isinstance(result.error, NotAttempted):
-                result = Result(Status.NOT_ATTEMPTED, self.index, error=result.error)
             self._courier.ended(self.index, result)
         elif news.state is State.DEFERRED:
             self._deferred = result

@@ -177,8 +177,8 @@ def test_a_workflow_is_audited_too(cli: Any, write: Any, recorder: Recorder, tmp
     write("cred.json", credential(recorder.port))
     write("input.json", [{}])
     ran = cli(
-        "run", "flow.json", "--credential", "SOC=cred.json", "--input", "input.json", "--audit", "audit.jsonl",
-        PW=PASSWORD,
+        "run", "flow.json", "--credential", "SOC=cred.json", "--input", "input.json",
+        "--audit", "audit.jsonl", PW=PASSWORD,
     )  # fmt: skip
     assert ran.status == 0, ran.stdout + ran.stderr
     (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()

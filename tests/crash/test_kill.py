@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bed.certs import Certs
-from bed.recorder import CHUNKING, EVERYTHING, SEVEN_BIT
-from crash.cradle import GUARD, LARGE, Cradle, copies, credential, mails, node, rows, secured
+from bed.recorder import CHUNKING, SEVEN_BIT
+from bed.recording import Message
+from crash.cradle import GUARD, LARGE, Cradle, Row, copies, credential, mails, node, rows, secured
 from crash.victim import CERTAIN, ONCE, POINTS, enqueue, serve
 
 import nina_smtp
@@ -67,6 +69,18 @@ def is_over(ledger: Path) -> None:
         assert row.result["status"] == row.state
 
 
+def check(ledger: Path, taken: Sequence[Message], doubted: Mapping[str, int]) -> None:
+    """Every mail is there once, but those in doubt, which are there so often."""
+    found = rows(ledger)
+    in_doubt = {row.message_id for row in found if row.was_in_doubt}
+    assert in_doubt == set(doubted)
+    assert copies(taken) == +Counter({row.message_id: doubted.get(row.message_id, 1) for row in found})
+
+
+def doubted_in(ledger: Path) -> list[Row]:
+    return [row for row in rows(ledger) if row.was_in_doubt]
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_on_the_way_every_mail_ends_and_has_the_copies_it_may_have(
@@ -86,19 +100,72 @@ def test_killed_on_the_way_every_mail_ends_and_has_the_copies_it_may_have(
         else:
             cradle.killed(work="send", ledger=ledger, trap=trap_at(point, 2), **work)
         restart(ledger, work["credential"])
-        in_doubt = [row.message_id for row in rows(ledger) if row.was_in_doubt]
         is_over(ledger)
         if point != "lease":
             results = replay(ledger, **work)
+            assert [one["status"] for one in results] == [row.state for row in rows(ledger)]
             assert replay(ledger, **work) == [one | {"recorded": True} for one in results]
     is_over(ledger)
-    found = copies(server.messages)
-    expected = Counter(row.message_id for row in rows(ledger))
-    assert len(expected) == 3
-    if point in CERTAIN:
-        assert in_doubt == []
-    else:
-        (doubted,) = in_doubt
-        expected[doubted] = OF_IT[point][policy]
-        assert [row.state for row in rows(ledger) if row.message_id == doubted] == [AFTERWARDS[policy]]
-    assert found == +expected
+    assert len(rows(ledger)) == 3
+    doubted = doubted_in(ledger)
+    assert [row.state for row in doubted] == ([] if point in CERTAIN else [AFTERWARDS[policy]])
+    check(ledger, server.messages, {row.message_id: OF_IT[point][policy] for row in doubted})
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_in_an_ordered_execution_without_pipelining_nothing_is_doubled(
+    cradle: Cradle, certs: Certs, tmp_path: Path, point: str
+) -> None:
+    ledger = tmp_path / "mail.db"
+    work = {"node": node(onError="fail"), "items": mails(3, text=text_for(point)), "key": "run-1"}
+    with secured(certs, SEVEN_BIT) as server:
+        work["credential"] = credential(server.port, certs)
+        if point == "lease":
+            queue_up(ledger, **work)
+            cradle.killed(work="serve", ledger=ledger, trap=trap_at(point, 1), **work)
+        else:
+            cradle.killed(work="send", ledger=ledger, trap=trap_at(point, 1), **work)
+        if point != "lease":
+            results = replay(ledger, **work)
+            if point in CERTAIN:
+                assert [one["status"] for one in results] == ["sent"] * 3
+            else:
+                assert results[0]["status"] == "unknown"
+        restart(ledger, work["credential"])
+    is_over(ledger)
+    check(ledger, server.messages, {row.message_id: OF_IT[point]["stop"] for row in doubted_in(ledger)})
+
+
+@pytest.mark.parametrize("point", ["half", "committing", "dot", "250"])
+def test_killed_on_the_way_of_a_chunk_nothing_is_doubled(
+    cradle: Cradle, certs: Certs, tmp_path: Path, point: str
+) -> None:
+    ledger = tmp_path / "mail.db"
+    items = mails(3, text=text_for(point))
+    work = {"node": node(onError="continue"), "items": items, "key": "run-1"}
+    with secured(certs, CHUNKING) as server:
+        work["credential"] = credential(server.port, certs)
+        cradle.killed(work="send", ledger=ledger, trap=trap_at(point, 3), **work)
+        restart(ledger, work["credential"])
+    is_over(ledger)
+    assert len(doubted_in(ledger)) == (point not in CERTAIN)
+    check(ledger, server.messages, {row.message_id: OF_IT[point]["stop"] for row in doubted_in(ledger)})
+
+
+@pytest.mark.parametrize("point", [point for point in POINTS if point != "enqueue"])
+def test_killed_once_more_after_the_restart_it_still_goes_on(
+    cradle: Cradle, certs: Certs, tmp_path: Path, point: str
+) -> None:
+    ledger = tmp_path / "mail.db"
+    work = {"node": node(onUncertain="resend"), "items": mails(3, text=text_for(point))}
+    with secured(certs) as server:
+        work["credential"] = credential(server.port, certs)
+        queue_up(ledger, **work)
+        for _ in range(2):
+            cradle.killed(work="serve", ledger=ledger, trap=trap_at(point, 1), **work)
+        restart(ledger, work["credential"])
+    is_over(ledger)
+    times = {row.message_id: sum(one["outcome"] == "unknown" for one in row.history) for row in rows(ledger)}
+    assert sum(times.values()) == (0 if point in CERTAIN else 2)
+    arrived = 0 if point == "committing" else 1
+    check(ledger, server.messages, {name: 1 + arrived * count for name, count in times.items() if count})

@@ -14,7 +14,7 @@ import json
 import os
 import select
 import signal
-import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -24,6 +24,7 @@ from typing import Any
 from nina_smtp import api
 from nina_smtp.delivery import outbox as outbox_module
 from nina_smtp.delivery import runner as runner_module
+from nina_smtp.delivery.ledger import ledger as ledger_module
 from nina_smtp.delivery.ledger import owners, review, statements
 from nina_smtp.delivery.ledger.entry import Entry, content_of
 from nina_smtp.delivery.ledger.ledger import Ledger
@@ -34,6 +35,7 @@ from nina_smtp.delivery.outbox import News, Outbox
 from nina_smtp.delivery.schedule import Schedule
 from nina_smtp.smtp.carrier import Carrier
 from nina_smtp.smtp.connection import Connection
+from nina_smtp.smtp.mail import Delivery
 from nina_smtp.smtp.session import Session
 from nina_smtp.smtp.transaction import Transaction
 
@@ -59,11 +61,25 @@ async def send(job: dict[str, Any]) -> Any:
 
 
 async def serve(job: dict[str, Any]) -> Any:
-    """What is in the ledger, until nothing is open."""
+    """What is in the ledger, until nothing is open. Reports how many mails this process sent."""
     async with Ledger(job["ledger"]) as ledger, Outbox(ledger, schedule=AT_ONCE) as outbox:
         await outbox.serve(api.read_credential(job["credential"]))
         await until_over(ledger, outbox)
-        return {mail: str(state) for mail, state in ledger.recovered.items()}
+    return len(_sent)
+
+
+_sent: list[str] = []
+
+
+def _count_what_is_sent() -> None:
+    inner = Letter.ended
+
+    def ended(self: Letter, message: Any, delivery: Delivery) -> None:
+        if delivery.error is None:
+            _sent.append(self.entry.id)
+        inner(self, message, delivery)
+
+    Letter.ended = ended  # type: ignore[method-assign]
 
 
 async def until_over(ledger: Ledger, outbox: Outbox) -> None:
@@ -301,6 +317,8 @@ CERTAIN = ("enqueue", "lease", *ONCE, "mail", "rcpt", "354", "half")
 def _prepare(job: dict[str, Any]) -> None:
     outbox_module.LOOK_EVERY = job.get("lookEvery", 0.05)
     runner_module.LOOK_EVERY = job.get("runnerLooksEvery", runner_module.LOOK_EVERY)
+    ledger_module.SEEN_EVERY = job.get("seenEvery", ledger_module.SEEN_EVERY)
+    _count_what_is_sent()
     if job.get("byAge"):  # as on a system without such locks
         owners.fcntl = None  # type: ignore[assignment]
     if trap := job.get("trap"):
@@ -334,10 +352,20 @@ def _be(job: dict[str, Any]) -> int:
 # -- the program ----------------------------------------------------------------------------------
 
 
+def _learn() -> None:
+    """Imports what is imported only when it is needed, so that not every victim has to."""
+    import nina_smtp.smtp.tls  # noqa: F401
+
+    nothing = {"host": "127.0.0.1", "port": 1, "encryption": "none", "authMethod": "none"}
+    with tempfile.TemporaryDirectory() as folder:
+        api.send({"parameters": {"to": ["a@b.test"]}}, nothing, ledger=Path(folder) / "none.db")
+
+
 class Mother:
     """Forks, and tells of what she hears."""
 
     def __init__(self) -> None:
+        _learn()
         self.jobs: dict[int, int] = {}  # of each process id
         self._heard, told = os.pipe()
         for end in (self._heard, told):

@@ -426,3 +426,39 @@ def test_a_file_that_cannot_be_is_refused_at_once(tmp_path: Path) -> None:
     wish = Namespace(audit=str(tmp_path / "no" / "folder"), log=None)
     with pytest.raises(ParameterError, match="cannot be written"), observing(wish):
         raise AssertionError("it is refused before anything is sent")
+
+
+# -- with a ledger -----------------------------------------------------------------------------------
+
+
+def recorded(tmp_path: Path, *items: Any, **server: Any) -> Results:
+    """Over the wire, since a ledger's thread and a clock that runs ahead do not go together."""
+    with Recorder(**server) as recorder:
+        return nina_smtp.send(
+            NODE, CREDENTIAL | {"port": recorder.port}, list(items), ledger=tmp_path / "mail.db",
+            idempotency_key="run-7/mail",
+        )  # fmt: skip
+
+
+def test_mails_on_record_have_one_line_each_too(heard: Any, tmp_path: Path) -> None:
+    refusing = {b"bad@x.test": b"550 5.1.1 no"}
+    items = [to("bob"), to("carol", "bad"), to("bad"), to("dave"), to("eve")]
+    results = recorded(tmp_path, *items, rcpt_replies=refusing)
+    statuses = ["sent", "partial", "failed", "notAttempted", "notAttempted"]
+    assert [result.status for result in results] == statuses
+    lines = lines_of(heard)
+    assert sorted((line["item"], line["status"]) for line in lines) == list(enumerate(statuses))
+
+
+def test_what_is_deferred_has_its_line_when_it_is_over(heard: Any, tmp_path: Path) -> None:
+    (result,) = recorded(tmp_path, to("bob"), dot_reply=b"451 4.3.0 later")
+    assert result.status == "deferred"
+    assert not heard.records
+
+
+def test_a_mail_that_a_ledger_had_is_not_told_again(heard: Any, tmp_path: Path) -> None:
+    for _ in range(2):
+        (result,) = recorded(tmp_path, to("bob"))
+        assert result.status == "sent"
+    assert result.recorded
+    assert len(heard.records) == 1

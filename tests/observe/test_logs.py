@@ -66,6 +66,7 @@ def test_a_connection_a_login_and_a_mail_are_told(heard: Any, certs: Certs) -> N
         "mail.settled",
         "connection.closed",
     ]
+    assert told(heard, "mail")["message"] == "mail", "not the line within the line"
     opened, login = told(heard, "connection.opened"), told(heard, "login.ok")
     settled, closed = told(heard, "mail.settled"), told(heard, "connection.closed")
     assert (opened["host"], opened["port"], opened["level"]) == ("localhost", server.port, "info")

@@ -121,6 +121,11 @@ def test_no_label_is_made_of_what_others_write(registry: CollectorRegistry) -> N
     assert all(re.fullmatch(r"[A-Za-z]+|\+Inf|[\d.]+", text) for _, text in labels)
 
 
+def test_what_alerts_look_for_is_there_before_it_happens(registry: CollectorRegistry) -> None:
+    assert registry.get_sample_value("nina_mails_total", {"status": "unknown"}) == 0
+    assert registry.get_sample_value("nina_logins_total", {"result": "refused"}) == 0
+
+
 def test_names_follow_prometheus(registry: CollectorRegistry) -> None:
     live = metrics.enable(registry)
     for family in registry.collect():

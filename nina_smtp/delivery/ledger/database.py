@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ try:
     from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
     from sqlalchemy.dialects.postgresql import insert as postgresql_insert
     from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 except ImportError:
     raise LedgerFailed(
         "A ledger needs SQLAlchemy.", hint="Install it with: pip install 'nina-smtp[ledger]'"
@@ -23,7 +24,7 @@ except ImportError:
 from nina_smtp.delivery.ledger.tables import facts, metadata
 
 if TYPE_CHECKING:
-    from sqlalchemy import Table
+    from sqlalchemy import Executable, Table
 
 SCHEMA = "1"
 _BUSY = 30_000  # milliseconds that one process waits for another's transaction
@@ -47,7 +48,9 @@ def engine_for(place: str | Path) -> Engine:
         if url.get_backend_name() == "sqlite":
             url = url.set(database=str(_private_file(url.database)))
         engine = create_engine(url, pool_pre_ping=False, max_identifier_length=60)
-    except (ArgumentError, NoSuchModuleError):
+    except ParameterError:
+        raise
+    except (ArgumentError, NoSuchModuleError, ValueError):  # a port that is no number, say
         raise ParameterError(
             f"{_PASSWORD.sub('***', text.partition('?')[0])[:200]} is neither a file nor a database URL.",
             hint="Name a file for SQLite, or a postgresql:// URL.",
@@ -85,8 +88,13 @@ def prepare(engine: Engine) -> bytes:
 
 def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Inserts the rows whose key is not there."""
-    insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+    connection.execute(_new(connection.dialect.name, table), rows)
+
+
+@lru_cache
+def _new(dialect: str, table: Table) -> Executable:
+    insert = postgresql_insert if dialect == "postgresql" else sqlite_insert
+    return insert(table).on_conflict_do_nothing()
 
 
 def failed(error: Exception) -> LedgerFailed:

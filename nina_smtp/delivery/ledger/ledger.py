@@ -12,14 +12,16 @@ from typing import Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from nina_smtp import observe
 from nina_smtp.delivery.ledger import statements
 from nina_smtp.delivery.ledger.database import engine_for, failed, prepare
 from nina_smtp.delivery.ledger.entry import Entry, new_id
 from nina_smtp.delivery.ledger.owners import SEEN_EVERY, AdvisoryLocks, FileLocks, Locks
 from nina_smtp.delivery.ledger.recovery import See, recover, see
 from nina_smtp.delivery.ledger.statements import Ending, Mine, Wish
-from nina_smtp.delivery.ledger.states import State
+from nina_smtp.delivery.ledger.states import FINAL, State
 from nina_smtp.delivery.ledger.writer import Done, Writer
+from nina_smtp.delivery.result import result_from_dict
 from nina_smtp.errors import LedgerFailed
 
 Clock = Callable[[], float]
@@ -45,7 +47,7 @@ class Ledger:
         self.installation_key = b""
         self._engine = engine_for(place)
         self._writer: Writer | None = None
-        self._locks: Locks
+        self._locks: Locks | None = None
         self._watch: asyncio.Task[None] | None = None
         self.recovered: dict[str, State] = {}
         """The mails that were left behind, and what was made of each, when this was opened."""
@@ -55,7 +57,11 @@ class Ledger:
         try:
             await asyncio.to_thread(self._open)
         except (SQLAlchemyError, OSError) as error:
+            await self._close()
             raise failed(error) from None
+        except BaseException:
+            await self._close()
+            raise
         self._writer = Writer(self._engine)
         try:
             self.recovered = await self._put_right()
@@ -87,7 +93,8 @@ class Ledger:
         writer, self._writer = self._writer, None
         if writer:
             await writer.close()
-        await asyncio.to_thread(self._locks.let_go)
+        if self._locks:
+            await asyncio.to_thread(self._locks.let_go)
         self._engine.dispose()
 
     # One mail's way.
@@ -155,9 +162,19 @@ class Ledger:
     # Those who died.
 
     async def _put_right(self) -> dict[str, State]:
+        assert self._locks
+        try:
+            await asyncio.to_thread(self._locks.keep, self.owner)
+        except SQLAlchemyError as error:
+            raise failed(error) from None
         seen = See(self.owner, self.clock(), self._locks)
         await self._write.call(see, seen)
         found: dict[str, State] = await self._write.call(recover, seen)
+        for entry in await self.find(*(mail for mail, state in found.items() if state in FINAL)):
+            if entry and entry.result:
+                result = result_from_dict(entry.result, item=entry.item)
+                result.recorded = False
+                observe.mail_ended(result, key=entry.key)
         return found
 
     async def _keep_watch(self) -> None:

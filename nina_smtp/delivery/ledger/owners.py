@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 
 try:
     import fcntl
@@ -33,6 +35,9 @@ class Locks(ABC):
     @abstractmethod
     def hold(self, owner: str) -> None:
         """Takes the lock, for as long as this process lives."""
+
+    def keep(self, owner: str) -> None:  # noqa: B027 - a file stays locked
+        """Takes it again if it was lost."""
 
     @abstractmethod
     def let_go(self) -> None:
@@ -94,17 +99,35 @@ class AdvisoryLocks(Locks):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: Connection | None = None
+        self._turn = threading.Lock()
 
     def hold(self, owner: str) -> None:
-        if self._connection is None:
-            self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        self._connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _number(owner)})
+        with self._turn:
+            self._hold(owner)
+
+    def keep(self, owner: str) -> None:
+        with self._turn:
+            if self._connection is None:
+                return
+            try:
+                self._connection.execute(text("SELECT 1"))
+            except SQLAlchemyError:
+                self._disconnect()
+                self._hold(owner)
 
     def let_go(self) -> None:
+        with self._turn:
+            self._disconnect()
+
+    def _hold(self, owner: str) -> None:
+        self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        self._connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _number(owner)})
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
-            self._connection.invalidate()
-            self._connection.close()
-            self._connection = None
+            connection, self._connection = self._connection, None
+            connection.invalidate()
+            connection.close()
 
     def is_alive(self, connection: Connection, owner: str, unseen: float) -> bool:
         if unseen >= UNSEEN:

@@ -45,6 +45,9 @@ def recover(connection: Connection, by: Sequence[See]) -> list[dict[str, State]]
 def _recover(connection: Connection, by: See) -> dict[str, State]:
     found: dict[str, State] = {}
     known: dict[str, float] = {row.id: row.seen for row in connection.execute(select(owners))}
+    having = select(mails.c.owner).where(mails.c.owner.is_not(None)).distinct()
+    for owner in connection.execute(having).scalars():
+        known.setdefault(owner, by.now)  # it was taken for dead before, and was not
     for owner, seen in known.items():
         if owner == by.owner or by.locks.is_alive(connection, owner, by.now - seen):
             continue
@@ -53,7 +56,8 @@ def _recover(connection: Connection, by: See) -> dict[str, State]:
         ).mappings()
         for row in rows.all():
             found[row["id"]] = _put_right(connection, dict(row), by.now)
-        connection.execute(delete(owners).where(owners.c.id == owner))
+        left = select(mails.c.id).where(mails.c.owner == owner).exists()  # what it is still writing
+        connection.execute(delete(owners).where(owners.c.id == owner, ~left))
         by.locks.forget(owner)
     return found
 

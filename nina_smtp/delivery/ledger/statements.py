@@ -86,15 +86,21 @@ def _insert(connection: Connection, entries: list[Entry]) -> None:
     insert_new(connection, mails, [entry.as_row() for entry in entries])
 
 
+_NEW_CONTENT = insert(contents)
+
+
 def _insert_contents(connection: Connection, entries: Iterable[Entry]) -> None:
     rows = [{"mail": entry.id, "octets": entry.octets, "ascii": entry.ascii} for entry in entries]
-    connection.execute(insert(contents), rows)
+    connection.execute(_NEW_CONTENT, rows)
+
+
+_OF_KEYS = select(mails).where(mails.c.key.in_(bindparam("b_keys", expanding=True)))
 
 
 def _by_key(connection: Connection, keys: Sequence[str]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for some in _parts(keys):
-        for row in connection.execute(select(mails).where(mails.c.key.in_(some))).mappings():
+        for row in connection.execute(_OF_KEYS, {"b_keys": some}).mappings():
             found[row["key"]] = Entry.of_row(dict(row))
     return found
 
