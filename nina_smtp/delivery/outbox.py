@@ -23,21 +23,17 @@ from typing import Any, Self
 
 from nina_smtp import observe
 from nina_smtp.delivery.account import Account
-from nina_smtp.delivery.attempt import Attempt, accepted_in, refused_in, summed
 from nina_smtp.delivery.ledger import review
 from nina_smtp.delivery.ledger.entry import Entry
 from nina_smtp.delivery.ledger.ledger import Ledger
-from nina_smtp.delivery.ledger.statements import Ending
 from nina_smtp.delivery.ledger.states import FINAL, State
 from nina_smtp.delivery.letter import Letter
-from nina_smtp.delivery.result import Result, Status, result_from_dict, result_of, source_from_dict
-from nina_smtp.delivery.retry import Case, Decision, decide, outcomes_of_round
+from nina_smtp.delivery.outcome import Outcome, outcome_of, recorded_result
+from nina_smtp.delivery.result import Result
 from nina_smtp.delivery.runner import Runner
 from nina_smtp.delivery.schedule import Dice, Schedule
 from nina_smtp.delivery.shared import governor_of, shared_pool
-from nina_smtp.delivery.verdict import Kind
-from nina_smtp.envelope import Envelope
-from nina_smtp.errors import LedgerFailed, NinaError, NotAttempted
+from nina_smtp.errors import LedgerFailed
 from nina_smtp.message import Message
 from nina_smtp.smtp.mail import Delivery
 from nina_smtp.smtp.pool import ConnectionPool
@@ -82,6 +78,7 @@ class Outbox:
         self._listeners: dict[str, list[OnNews]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._unrecorded = 0
+        self._changing = asyncio.Lock()
         self._quiet = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -115,14 +112,20 @@ class Outbox:
             pass
 
     async def serve(self, account: Account) -> ConnectionPool:
-        """Sends what waits for ``account``, from now on."""
+        """Sends what waits for ``account``, from now on; instead of one with the same identity, if it was
+        another.
+        """
         name = account.identity
-        if name not in self._accounts:
-            self._accounts[name] = account
-            if account.limits.messages_per_day is not None:
-                await self._count_the_day(account)
-            self._pools[name] = await self._exit.enter_async_context(shared_pool(account, keep_warm=False))
-            self._runners[name] = Runner(self.ledger, account, self._pools[name], self._letter)
+        async with self._changing:
+            if self._accounts.get(name) != account:
+                if account.limits.messages_per_day is not None:
+                    await self._count_the_day(account)
+                pool = await self._exit.enter_async_context(shared_pool(account, keep_warm=False))
+                self._accounts[name], self._pools[name] = account, pool
+                if name in self._runners:
+                    self._runners[name].use(account, pool)
+                else:
+                    self._runners[name] = Runner(self.ledger, account, pool, self._letter)
         return self._pools[name]
 
     async def _count_the_day(self, account: Account) -> None:
@@ -184,95 +187,33 @@ class Outbox:
     # What became of a mail.
 
     def _ended(self, letter: Letter, message: Message | None, delivery: Delivery) -> None:
-        entry, now = letter.entry, self.ledger.clock()
-        if letter.dropped and delivery.error and not delivery.error.uncertain:
-            decision = Decision(State.FAILED, _because(letter.dropped), entry.attempts, entry.account)
-        else:
-            decision = decide(self._case(entry), delivery, now=now, schedule=self.schedule, dice=self._dice)
-        history = entry.history
-        moves_on = decision.state is State.QUEUED and decision.account != entry.account
-        if letter.dropped is None and (delivery.attempts or moves_on):
-            attempt = Attempt.of(
-                delivery,
-                number=len(history) + 1,
-                account=entry.account,
-                at=letter.began,
-                seconds=now - letter.began,
-            )
-            history = (*history, attempt.as_dict())
-        result = self._result(entry, decision, history, message, now)
-        ending = Ending(
-            id=entry.id,
-            owner=self.ledger.owner,
-            state=decision.state,
-            attempts=decision.attempts,
-            account=decision.account,
-            due=decision.due or now,
-            recipients=decision.recipients,
-            history=history,
-            result=result.as_dict() if decision.state in FINAL | {State.DEFERRED} else None,
+        outcome = outcome_of(
+            letter, message, delivery, now=self.ledger.clock(), schedule=self.schedule, dice=self._dice
         )
         if letter.on_fate:
-            letter.on_fate(decision.state)
-        if runner := self._runners.get(entry.account):
-            runner.ended(letter, decision)
+            letter.on_fate(outcome.state)
+        if runner := self._runners.get(letter.entry.account):
+            runner.ended(letter, outcome.decision)
         self._unrecorded += 1
-        self.ledger.end(ending, lambda answer: self._recorded(letter, decision, result, answer))
-
-    def _case(self, entry: Entry) -> Case:
-        in_doubt = any(one.get("outcome") == Kind.UNKNOWN for one in entry.history)
-        route = (entry.account,) if in_doubt else entry.route  # never to another server
-        return Case(
-            entry.recipients,
-            entry.attempts,
-            entry.expires,
-            route,
-            entry.account,
-            entry.on_uncertain,
-            outcomes_of_round(entry.history, entry.account, route),
-            reached=bool(accepted_in(entry.history)),
+        self.ledger.end(
+            outcome.ending(self.ledger.owner), lambda answer: self._recorded(letter, outcome, answer)
         )
 
-    def _result(
-        self, entry: Entry, decision: Decision, history: tuple[Any, ...], message: Message | None, now: float
-    ) -> Result:
-        delivery = summed(entry.history, decision.delivery)
-        delivery.attempts = sum(1 for one in history if "phase" in one)
-        message = message or entry.message
-        everybody = (*delivery.accepted, *(one.address for one in delivery.refused), *entry.recipients)
-        result = result_of(
-            delivery,
-            message,
-            item=entry.item,
-            warnings=self._accounts[entry.account].warnings,
-            sources={name: source_from_dict(one) for name, one in entry.sources.items()},
-            seconds=now - entry.created,
-            status=_status_of(decision),
-        )
-        result.transcript = decision.delivery.transcript
-        result.envelope = Envelope(entry.sender, tuple(dict.fromkeys(everybody)))
-        result.history = history
-        if result.status is Status.DEFERRED:
-            result.due = decision.due
-        if decision.warning:
-            result.warnings = (*result.warnings, decision.warning)
-        return result
-
-    def _recorded(self, letter: Letter, decision: Decision, result: Result, answer: Any) -> None:
+    def _recorded(self, letter: Letter, outcome: Outcome, answer: Any) -> None:
         """It is on record, or could not be put there."""
-        entry = letter.entry
+        entry, result, state = letter.entry, outcome.result, outcome.state
         self._unrecorded -= 1
         self._under_way.pop(entry.id, None)
         if isinstance(answer, LedgerFailed):
             result.warnings = (*result.warnings, f"This could not be put on record. {answer.message}")
-        entry.state, entry.history, entry.octets = decision.state, result.history, None
+        entry.state, entry.history, entry.octets = state, result.history, None
         if not (self._under_way or self._unrecorded):
             self._quiet.set()
-        if decision.state in FINAL:
+        if state in FINAL:
             observe.mail_ended(result, key=entry.key, account=letter.account)
-        self._tell(News(entry, decision.state, result))
-        if decision.state not in FINAL:
-            self.hurry(decision.account)
+        self._tell(News(entry, state, result))
+        if state not in FINAL:
+            self.hurry(outcome.decision.account)
 
     def _tell(self, news: News) -> None:
         mail = news.entry.id
@@ -294,39 +235,6 @@ class Outbox:
                         self._tell(News(entry, entry.state, recorded_result(entry)))
 
 
-def recorded_result(entry: Entry) -> Result:
-    """What the ledger says of a mail."""
-    if entry.result:
-        result = result_from_dict(entry.result, item=entry.item)
-        result.due = None if entry.state in FINAL else entry.due
-        return result
-    return Result(
-        Status.DEFERRED,
-        entry.item,
-        message_id=entry.message_id,
-        envelope=Envelope(entry.sender, entry.recipients),
-        accepted=accepted_in(entry.history),
-        rejected=refused_in(entry.history),
-        size=entry.size,
-        attempts=entry.attempts,
-        due=entry.due,
-        history=entry.history,
-        recorded=True,
-    )
-
-
 def names_of(route: Iterable[Account]) -> tuple[str, ...]:
     """The accounts of a route, as an entry has them: each once, or it would go round in a circle."""
     return tuple(dict.fromkeys(account.identity for account in route))
-
-
-def _status_of(decision: Decision) -> Status:
-    if decision.state not in FINAL:
-        return Status.DEFERRED
-    if isinstance(decision.delivery.error, NotAttempted):
-        return Status.NOT_ATTEMPTED
-    return Status(decision.state.value)
-
-
-def _because(error: NinaError) -> Delivery:
-    return Delivery(error=error, attempts=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from nina_smtp.delivery.ledger.entry import Entry
     from nina_smtp.delivery.letter import Letter
     from nina_smtp.delivery.retry import Decision
+
+_log = logging.getLogger(__name__)
 
 LOOK_EVERY = 5.0  # seconds: another process may have put something there
 _OPENING = frozenset({"resolve", "connect", "greeting", "ehlo", "tls", "auth", "noop"})
@@ -57,6 +60,12 @@ class Runner:
         """Something may be due."""
         self._woken.set()
 
+    def use(self, account: Account, pool: ConnectionPool) -> None:
+        """From now on it is this account, of the same identity: whatever was wrong with the other is over."""
+        self._account, self._pool = account, pool
+        self._not_before = 0.0
+        self.wake()
+
     def ended(self, letter: Letter, decision: Decision) -> None:
         """A mail of the account ended like this, whoever took it from the ledger."""
         error = decision.delivery.error
@@ -76,8 +85,12 @@ class Runner:
         while True:
             self._woken.clear()
             wait = LOOK_EVERY
-            with suppress(LedgerFailed):  # it may be back in a moment
+            try:
                 wait = await self._take_some()
+            except LedgerFailed:
+                pass  # it may be back in a moment
+            except Exception:  # one that ends would end all of the account's mails
+                _log.exception("mails of %s could not be taken from the ledger", self._account.identity)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._woken.wait()

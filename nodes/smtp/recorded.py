@@ -17,7 +17,7 @@ from nina_smtp.delivery.letter import Letter
 from nina_smtp.delivery.mailnode import Callbacks
 from nina_smtp.delivery.outbox import News, Outbox, names_of
 from nina_smtp.delivery.result import OnPartial, Result, result_of
-from nina_smtp.errors import Interrupted, KeyConflict, LedgerFailed, NinaError, internal
+from nina_smtp.errors import KeyConflict, LedgerFailed, NinaError, internal
 from nina_smtp.parameters.merge import Merged
 from nina_smtp.smtp.failures import uncertain
 from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
@@ -177,7 +177,7 @@ class RecordedMail:
 
     def withdraw(self, why: str) -> None:
         if self.letter:
-            stopped = not_attempted(why) if why == FAILED_BEFORE else _stopped()
+            stopped = withdrawn() if self.letter.begun else not_attempted(why)
             self.letter.dropped = self.letter.dropped or stopped
             self.letter.withdrawn = True
 
@@ -194,7 +194,7 @@ class RecordedMail:
         error: NinaError = withdrawn()
         if self.letter and self.letter.content_out:
             error = uncertain("it was interrupted while it waited for it.", None)
-        self._fail(error, None)
+        self._fail(error, None, told=self.letter is not None)  # of what is on record the outbox tells
 
     def _progress(self, written: int, size: int) -> None:
         self._courier.progressed(self.index, written, size)
@@ -218,7 +218,7 @@ class RecordedMail:
             if not self._courier.patient:
                 self._courier.ended(self.index, result)
 
-    def _fail(self, error: NinaError, merged: Merged | None) -> None:
+    def _fail(self, error: NinaError, merged: Merged | None, *, told: bool = False) -> None:
         work = self._courier.work
         result = result_of(
             Delivery(error=error, attempts=0),
@@ -227,6 +227,7 @@ class RecordedMail:
             sources=work.sources(merged) if merged else None,
             seconds=0,
         )
+        result.told = told
         self._courier.ended(self.index, result)
 
 
@@ -236,7 +237,3 @@ def _conflict(key: str | None) -> KeyConflict:
         hint="Nothing was sent. Use another key for another mail.",
         parameter="idempotencyKey",
     )
-
-
-def _stopped() -> Interrupted:
-    return withdrawn()

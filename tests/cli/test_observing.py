@@ -213,5 +213,13 @@ def test_the_worker_is_audited_and_answers_prometheus(recorder: Recorder, tmp_pa
     assert 'nina_mails_total{status="sent"} 2.0' in text
     assert 'nina_logins_total{result="ok"}' in text
     lines = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
-    assert [(line["key"], line["item"]) for line in lines] == [("run-1/mail", 0), ("run-1/mail", 1)]
+    assert [(line["key"], line["item"]) for line in lines] == [("run-1/mail/0", 0), ("run-1/mail/1", 1)]
     check_no_secret([text, (tmp_path / "audit.jsonl").read_bytes()], [PASSWORD], "a@mail.test")
+
+
+def test_a_mail_on_record_has_its_transcript_too(send: Any, recorder: Recorder, tmp_path: Path) -> None:
+    ran = send(recorder.port, "--transcript", "said", "--ledger", "mail.db", "--audit", "audit.jsonl")
+    assert ran.status == 0, ran.stderr
+    assert "RCPT TO:<b@mail.test>" in (tmp_path / "said" / "0.log").read_text()
+    (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert json.loads(line)["status"] == "sent"

@@ -97,7 +97,7 @@ def test_a_mail_that_was_sent(heard: Any) -> None:
         "host": "localhost",
         "port": 25,
         "account": "localhost:25",
-        "key": "run-7/mail",
+        "key": "run-7/mail/0",
         "item": 0,
     }
 
@@ -448,6 +448,7 @@ def test_mails_on_record_have_one_line_each_too(heard: Any, tmp_path: Path) -> N
     assert [result.status for result in results] == statuses
     lines = lines_of(heard)
     assert sorted((line["item"], line["status"]) for line in lines) == list(enumerate(statuses))
+    assert {line["key"] for line in lines} == {f"run-7/mail/{item}" for item in range(5)}
 
 
 def test_what_is_deferred_has_its_line_when_it_is_over(heard: Any, tmp_path: Path) -> None:
@@ -462,3 +463,24 @@ def test_a_mail_that_a_ledger_had_is_not_told_again(heard: Any, tmp_path: Path) 
         assert result.status == "sent"
     assert result.recorded
     assert len(heard.records) == 1
+
+
+def test_work_on_record_that_is_stopped_has_no_line_too_many(heard: Any, tmp_path: Path) -> None:
+    timeouts = {"quit": 0.2}
+
+    async def work(port: int) -> None:
+        data = CREDENTIAL | {"port": port, "timeouts": timeouts}
+        items = [to(f"m{n}") for n in range(10)]
+        sending = nina_smtp.send_async(NODE, data, items, ledger=tmp_path / "mail.db", idempotency_key="k")
+        task = asyncio.create_task(sending)
+        while not server.messages:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with FaultyServer("x_hang", mode="none", patience=1) as server:
+        asyncio.run(work(server.port))
+    items = [line["item"] for line in lines_of(heard)]
+    assert len(items) == len(set(items))
+    assert set(items) >= set(range(2, 10)), "of the two that were on their way the ledger knows"

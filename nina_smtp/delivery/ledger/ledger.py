@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,6 +50,7 @@ class Ledger:
         self._writer: Writer | None = None
         self._locks: Locks | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._late: dict[str, tuple[asyncio.TimerHandle, Callable[[], None]]] = {}  # not on record yet
         self.recovered: dict[str, State] = {}
         """The mails that were left behind, and what was made of each, when this was opened."""
 
@@ -90,6 +92,9 @@ class Ledger:
         if self._watch:
             self._watch.cancel()
             self._watch = None
+        for timer, again in tuple(self._late.values()):
+            timer.cancel()
+            again()
         writer, self._writer = self._writer, None
         if writer:
             await writer.close()
@@ -121,15 +126,24 @@ class Ledger:
         self._write.submit(statements.commit, Mine(mail, self.owner, attempts), done)
 
     def end(self, ending: Ending, done: Done) -> None:
-        """``done`` gets whether it was still this process's mail; or a LedgerFailed, after some tries."""
-        self._end(ending, done, list(_TRY_AGAIN))
+        """``done`` gets whether it was still this process's mail; or a LedgerFailed, after some tries.
 
-    def _end(self, ending: Ending, done: Done, delays: list[float]) -> None:
+        It is tried for as long as the ledger is open, and once more when that ends.
+        """
+        self._end(ending, done)
+
+    def _end(self, ending: Ending, done: Done, tries: int = 0) -> None:
+        self._late.pop(ending.id, None)
+
         def told(answer: Any) -> None:
-            if isinstance(answer, LedgerFailed) and delays and self._writer:
-                asyncio.get_running_loop().call_later(delays.pop(0), self._end, ending, done, delays)
-            else:
+            failing, hear = isinstance(answer, LedgerFailed), done
+            if not failing or tries == len(_TRY_AGAIN) or self._writer is None:
                 done(answer)
+                hear = _nobody
+            if failing and self._writer is not None:
+                again = partial(self._end, ending, hear, tries + 1)
+                delay = _TRY_AGAIN[min(tries, len(_TRY_AGAIN) - 1)]
+                self._late[ending.id] = (asyncio.get_running_loop().call_later(delay, again), again)
 
         if self._writer is None:
             done(LedgerFailed("The ledger was closed before it could be put on record."))
