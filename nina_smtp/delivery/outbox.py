@@ -206,6 +206,8 @@ class Outbox:
         self._under_way.pop(entry.id, None)
         if isinstance(answer, LedgerFailed):
             result.warnings = (*result.warnings, f"This could not be put on record. {answer.message}")
+            if state not in FINAL:  # it is not to be had from the ledger before that
+                state = State.DEFERRED
         entry.state, entry.history, entry.octets = state, result.history, None
         if not (self._under_way or self._unrecorded):
             self._quiet.set()

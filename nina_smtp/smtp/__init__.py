@@ -16,9 +16,13 @@
     wire          octets between asyncio and the protocol
     connection    a socket with deadlines
     session       opening, logging in, sending
+    boarding      how a mail sets out: fitted to the server, admitted
+    outlet        what is gathered for one write
     carrier       mail after mail over one session, with few round trips
     burst         writes of several sessions that go out together
     pool          a few sessions, shared by everybody who has mail
+    governor      who decides what a pool may use, and is told what came of it
+    gate          lets mails through when the governor allows it
     failures      the errors of a session, in words
     advice        what to do about a refusal
     doctor        which port of a host speaks what

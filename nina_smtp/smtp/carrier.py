@@ -31,16 +31,16 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nina_smtp.envelope import Envelope
 from nina_smtp.errors import LedgerFailed, NinaError, ServerRefused, internal
 from nina_smtp.observe.transcript import script_of
+from nina_smtp.smtp.boarding import Boarding
 from nina_smtp.smtp.burst import Burst
-from nina_smtp.smtp.failures import lost, silent, too_large
+from nina_smtp.smtp.failures import lost, silent
 from nina_smtp.smtp.flight import SMALL, Flight, InFlight, PutBack
 from nina_smtp.smtp.mail import Delivery, Mail, Shipment, withdrawn
+from nina_smtp.smtp.outlet import WRITE, Outlet, check_size, octets_of, whole_content
 from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.protocol import Answer
 from nina_smtp.smtp.transaction import Stage, Transaction
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from nina_smtp.smtp.governor import Governor
     from nina_smtp.smtp.session import Session
 
-_WRITE = 128 * 1024  # octets of content handed to the transport at a time
 _MINIMUM_RATE = 500  # octets a second: what a server has to take of the content, as Postfix has it
 _PAUSE = 1.0  # seconds after which the session is not taken for granted
 
@@ -76,18 +75,14 @@ class Carrier:
         self._protocol = session.connection.protocol
         self._capabilities = session.capabilities
         self._pipelining = "PIPELINING" in session.capabilities
-        self._chunking = "CHUNKING" in session.capabilities
-        self._size_limit = session.capabilities.size
         self._timeouts = timeouts = session.server.timeouts
         self._seconds: defaultdict[Phase, float] = defaultdict(lambda: timeouts.command)
         self._seconds |= {Phase.DATA: timeouts.data, Phase.DOT: timeouts.final}
         self._window = window
         self._burst = burst
-        self._governor = governor
+        self._boarding = Boarding(session, window=window, governor=governor)
         self._flight = Flight(session.facts, put_back, governor)
-        self._out: list[bytes] = []
-        self._out_size = 0
-        self._ends_in_out: list[InFlight] = []  # whose last octets are in _out
+        self._out = Outlet(session.connection)
         self._time = asyncio.get_running_loop().time
         self._since = self._time()  # since when the oldest answer is waited for; or when the last one came
         self._fault: Exception | None = None
@@ -105,7 +100,7 @@ class Carrier:
             last.content_out
             and self._pipelining
             and len(self._flight) < max(2, self._window)
-            and self._out_size < _WRITE
+            and self._out.size < WRITE
             and not self._connection.is_broken
         )
 
@@ -171,23 +166,25 @@ class Carrier:
                     return
                 if not self._is_cleared(item):
                     break
-                self._small_content(item)
+                self._connection.check(Phase.BODY)
+                item.shipment.begun = True
+                self._last_octets(item, octets_of(item.mail, chunked=transaction.chunked))
             elif transaction.stage is Stage.EMPTY_CONTENT:
                 self._last_octets(item, b".\r\n")
             elif group := transaction.next_group():
-                self._put(self._protocol.send(*group))
+                self._out.put(self._protocol.send(*group))
             else:
                 break
-        if self._out:
+        if self._out.size:
             burst = self._burst()
             if burst:
                 burst.add(self._flush_in_burst)
             else:
-                self._flush()
+                self._out.flush()
 
     def _flush_in_burst(self) -> None:
         try:
-            self._flush()
+            self._out.flush()
         except NinaError as error:
             self._fault = error
             self._connection.wake()
@@ -276,10 +273,9 @@ class Carrier:
         script = script_of(shipment, self._connection.opening) if shipment.transcript_wanted else None
         together, content = False, b""
         try:
-            mail = self._prepared(shipment)
+            mail = self._boarding.prepared(shipment)
             if isinstance(mail, Mail) and self._goes_together(shipment, mail):
-                together, content = True, b"".join(mail.chunks())
-                _check_size(mail, len(content))
+                together, content = True, whole_content(mail)
         except NinaError as error:
             mail = Delivery(error=error)
         except Exception as error:
@@ -287,7 +283,8 @@ class Carrier:
         if isinstance(mail, Delivery):
             self._flight.tell(shipment, mail)
             return
-        transaction = self._transaction(mail, together)
+        last = self._flight.last.transaction if self._flight else None
+        transaction = self._boarding.transaction(mail, together, last)
         transaction.script = script
         item = InFlight(shipment, mail, transaction)
         if not self._flight:
@@ -296,61 +293,19 @@ class Carrier:
         self._session.transaction_open = True
         self._session.is_fresh = False
         self._flight.add(item)
-        self._put(self._protocol.send(*transaction.next_group()))
+        self._out.put(self._protocol.send(*transaction.next_group()))
         if together:
             shipment.begun = True
-            self._put(b"BDAT %d LAST\r\n" % mail.size)
+            self._out.put(b"BDAT %d LAST\r\n" % mail.size)
             self._last_octets(item, content)
-
-    def _prepared(self, shipment: Shipment) -> Mail | Delivery:
-        mail = shipment.prepare(self._capabilities)
-        if isinstance(mail, Mail):
-            limit = self._size_limit
-            if limit is not None and mail.size > limit:
-                raise too_large(mail.size, limit)
-            if self._governor:
-                self._governor.admit(shipment, mail)
-            if shipment.excess:
-                recipients = tuple(refusal.address for refusal in shipment.excess)
-                mail = replace(mail, envelope=Envelope(mail.envelope.sender, recipients))
-        return mail
-
-    def _transaction(self, mail: Mail, together: bool) -> Transaction:
-        last = self._flight.last.transaction if self._flight else None
-        return Transaction(
-            mail.envelope,
-            self._capabilities,
-            size=mail.size,
-            eight_bit=mail.eight_bit,
-            smtputf8=mail.smtputf8,
-            reset=last.chunked if last else self._session.transaction_open,
-            together=together,
-        )
 
     def _goes_together(self, shipment: Shipment, mail: Mail) -> bool:
         """Rules 4 and 5."""
-        if not (self._chunking and self._pipelining) or mail.size > SMALL or not shipment.cleared:
-            return False
         if self._time() - self._since >= _PAUSE:
             return False
-        ordered = shipment.source is not None and shipment.source.ordered
-        window = 1 if ordered else self._window
-        return self._session.is_fresh or (window > 1 and len(self._flight) < window)
+        return self._boarding.goes_together(shipment, mail, len(self._flight))
 
     # Writing.
-
-    def _small_content(self, item: InFlight) -> None:
-        self._connection.check(Phase.BODY)
-        mail = item.mail
-        item.shipment.begun = True
-        content = b"".join(mail.chunks())
-        _check_size(mail, len(content))
-        if item.transaction.chunked:
-            self._put(b"BDAT %d LAST\r\n" % mail.size)
-            self._last_octets(item, content)
-        else:
-            stuffer = DotStuffer()
-            self._last_octets(item, stuffer.feed(content) + stuffer.end())
 
     async def _stream(self, item: InFlight) -> None:
         """Writes a large content; its last octets wait for what may follow them in the same write."""
@@ -358,12 +313,12 @@ class Carrier:
         stuffer = None if item.transaction.chunked else DotStuffer()
         deadline = min(item.until, self._time() + self._timeouts.data + item.mail.size / _MINIMUM_RATE)
         if stuffer is None:
-            self._put(b"BDAT %d LAST\r\n" % item.mail.size)
+            self._out.put(b"BDAT %d LAST\r\n" % item.mail.size)
         item.shipment.begun = True
-        written = 0
+        written, held_back = 0, b""
         for chunk in item.mail.chunks():
-            if self._out_size >= _WRITE:
-                self._flush()
+            if self._out.size >= WRITE:
+                self._out.flush()
                 await self._connection.taken(deadline, lambda: item.shipment.withdrawn)
                 if item.shipment.withdrawn:
                     raise withdrawn()
@@ -371,10 +326,11 @@ class Carrier:
             written += len(chunk)
             if written > item.mail.size:
                 break
-            self._put(stuffer.feed(chunk) if stuffer else chunk)
-        _check_size(item.mail, written)
+            self._out.put(stuffer.feed(chunk) if stuffer else held_back)
+            held_back = chunk
+        check_size(item.mail, written)
         await self._clearance(item)
-        self._last_octets(item, stuffer.end() if stuffer else b"")
+        self._last_octets(item, stuffer.end() if stuffer else held_back)
 
     def _last_octets(self, item: InFlight, octets: bytes) -> None:
         """From here on the mail may be delivered."""
@@ -383,20 +339,9 @@ class Carrier:
         self._protocol.content_written(chunked=item.transaction.chunked)
         item.transaction.content_written()
         item.shipment.content_out = item.transaction.error is None
-        self._put(octets)
-        self._ends_in_out.append(item)
+        self._out.put(octets)
+        self._out.ends.append(item)
         item.shipment.progress(item.mail.size, item.mail.size)
-
-    def _put(self, octets: bytes) -> None:
-        self._out.append(octets)
-        self._out_size += len(octets)
-
-    def _flush(self) -> None:
-        if self._out:
-            self._connection.write(b"".join(self._out))
-            self._out.clear()
-            self._ends_in_out.clear()
-            self._out_size = 0
 
     # What became of it.
 
@@ -413,15 +358,8 @@ class Carrier:
 
     def _break(self, error: NinaError, *, final: bool = False) -> None:
         self._connection.abort()
-        self._flight.end(error, self._ends_in_out, final=final)
-        self._ends_in_out.clear()
+        self._flight.end(error, self._out.ends, final=final)
         self._out.clear()
-        self._out_size = 0
-
-
-def _check_size(mail: Mail, octets: int) -> None:
-    if octets != mail.size:  # a server would take what is beyond a chunk for commands
-        raise ValueError("the content has not the size that was announced")
 
 
 def _not_cleared() -> LedgerFailed:

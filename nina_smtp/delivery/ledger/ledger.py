@@ -200,3 +200,7 @@ class Ledger:
 
 _TRY_AGAIN = (0.05, 0.5, 2.0, 5.0)
 """Seconds between the tries to put on record what became of a mail: it has happened and should be known."""
+
+
+def _nobody(answer: Any) -> None:
+    """Has been told that it failed."""
