@@ -71,7 +71,8 @@ async def _until_sent(ledger: Ledger, outbox: Outbox, names: Sequence[str], wait
         open_mails = sum(counts.get(name, {}).get(state, 0) for name in names for state in _OPEN)
         due = [moment for name in names if (moment := await ledger.next_due(name)) is not None]
         under_way = outbox.is_busy or any(moment <= ledger.clock() for moment in due)
-        if not open_mails or (not under_way and (not due or min(due) > until)):
+        over = not open_mails or (not under_way and (not due or min(due) > until))
+        if over and counts == await ledger.call(review.counts):  # nothing has changed meanwhile
             return counts
         if ledger.clock() >= until and outbox.is_held_up:
             return counts

@@ -108,6 +108,9 @@ def refusal_as_dict(refusal: Refusal) -> dict[str, Any]:
 
 def refusal_from_dict(shape: Mapping[str, Any]) -> Refusal:
     """What :func:`refusal_as_dict` wrote."""
-    code = int(shape["code"])
-    text = str(shape["message"]).removeprefix(str(code)).removeprefix(" ")
-    return Refusal(shape["address"], Reply(code, (text,)))
+    return Refusal(shape["address"], reply_from(int(shape["code"]), str(shape["message"])))
+
+
+def reply_from(code: int, text: str) -> Reply:
+    """The reply that was written as ``text``."""
+    return Reply(code, (text.removeprefix(str(code)).removeprefix(" "),))

@@ -12,7 +12,7 @@ from nina_smtp.delivery.outgoing import Outgoing
 from nina_smtp.errors import LedgerFailed, NinaError
 from nina_smtp.message import Message
 from nina_smtp.smtp.capabilities import Capabilities
-from nina_smtp.smtp.mail import Delivery, Mail
+from nina_smtp.smtp.mail import Delivery, Mail, withdrawn
 
 if TYPE_CHECKING:
     from nina_smtp.delivery.account import Account
@@ -49,6 +49,7 @@ class Letter(Outgoing):
         self._on_progress = on_progress
         self._fault: NinaError | None = None
         self._slow: asyncio.TimerHandle | None = None
+        self._is_over = False
 
     def build(self) -> Message:
         return self.account.policy.enforced(self.entry.message)
@@ -76,7 +77,15 @@ class Letter(Outgoing):
         self._forget_slowness()
         self._ledger.commit(self.entry.id, self.entry.attempts + 1, done)
 
+    def give_up(self) -> None:
+        """It is over if it can be: it is withdrawn, and its last octet will not be written."""
+        if not (self.cleared or self.content_out):
+            self.settled(Delivery(error=withdrawn(), attempts=0))
+
     def ended(self, message: Message | None, delivery: Delivery) -> None:
+        if self._is_over:  # it was given up before the connection it was on let go of it
+            return
+        self._is_over = True
         self._forget_slowness()
         if self._fault and delivery.error and not delivery.error.uncertain:
             delivery.error = self._fault

@@ -26,7 +26,7 @@ from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.ledger import review
 from nina_smtp.delivery.ledger.entry import Entry
 from nina_smtp.delivery.ledger.ledger import Ledger
-from nina_smtp.delivery.ledger.states import FINAL, State
+from nina_smtp.delivery.ledger.states import FINAL, WAITING, State
 from nina_smtp.delivery.letter import Letter
 from nina_smtp.delivery.outcome import Outcome, outcome_of, recorded_result
 from nina_smtp.delivery.result import Result
@@ -41,6 +41,7 @@ from nina_smtp.smtp.pool import ConnectionPool
 LOOK_EVERY = 1.0  # seconds between looks at mails that other processes may have
 _DAY = 86_400.0
 _LOOK_AT = 500  # mails at a time
+_TAKEN_OVER = "Another process took the mail over meanwhile, and has its own say in the ledger."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,13 @@ class Outbox:
         for runner in self._runners.values():
             await runner.release()
         await self._settle_down()
-        await self._exit.aclose()
+        for letter in tuple(self._under_way.values()):
+            letter.give_up()
+        await self._settle_down()
+        if self._under_way:  # the pools are left open, or they would wait for verdicts that may never come
+            await self._exit.__aexit__(TimeoutError, TimeoutError(), None)
+        else:
+            await self._exit.aclose()
 
     async def _settle_down(self) -> None:
         """Waits a moment for the verdicts that are out, and for what they are to be on record."""
@@ -139,8 +146,9 @@ class Outbox:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is on its way, or about to be put on record."""
-        return bool(self._under_way or self._unrecorded)
+        """Whether anything is on its way, about to be, or about to be put on record."""
+        taking = any(runner.is_taking for runner in self._runners.values())
+        return bool(self._under_way or self._unrecorded or taking)
 
     @property
     def is_held_up(self) -> bool:
@@ -172,8 +180,8 @@ class Outbox:
             on_news(News(entry, entry.state, recorded_result(entry)))
             return
         self._listeners.setdefault(entry.id, []).append(on_news)
-        if entry.state is State.DEFERRED:
-            on_news(News(entry, entry.state, recorded_result(entry)))
+        if self._is_deferred(entry):
+            on_news(News(entry, State.DEFERRED, recorded_result(entry)))
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
         if entry.id not in self._under_way:
@@ -208,6 +216,8 @@ class Outbox:
             result.warnings = (*result.warnings, f"This could not be put on record. {answer.message}")
             if state not in FINAL:  # it is not to be had from the ledger before that
                 state = State.DEFERRED
+        elif not answer:
+            result.warnings = (*result.warnings, _TAKEN_OVER)
         entry.state, entry.history, entry.octets = state, result.history, None
         if not (self._under_way or self._unrecorded):
             self._quiet.set()
@@ -233,8 +243,18 @@ class Outbox:
             last = some[-1] if some else ""
             with suppress(LedgerFailed):  # it may be back in a moment
                 for entry in await self.ledger.find(*some):
-                    if entry and entry.state in FINAL and entry.id not in self._under_way:
+                    if entry is None or entry.id in self._under_way:
+                        continue
+                    if entry.state in FINAL:
                         self._tell(News(entry, entry.state, recorded_result(entry)))
+                    elif self._is_deferred(entry):
+                        self._tell(News(entry, State.DEFERRED, recorded_result(entry)))
+
+    def _is_deferred(self, entry: Entry) -> bool:
+        """Whether a mail waits until it is due, or for somebody who serves its account."""
+        return entry.state is State.DEFERRED or (
+            entry.state in WAITING and entry.account not in self._accounts
+        )
 
 
 def names_of(route: Iterable[Account]) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def outcome_of(
     entry = letter.entry
     if letter.dropped and delivery.error and not delivery.error.uncertain:
         dropped = Delivery(error=letter.dropped, attempts=0)
-        decision = Decision(State.FAILED, dropped, entry.attempts, entry.account)
+        decision = Decision(State.FAILED, dropped, entry.attempts, entry.account, recipients=entry.recipients)
     else:
         decision = decide(_case(entry), delivery, now=now, schedule=schedule, dice=dice)
     history: History = entry.history
@@ -95,6 +95,7 @@ def _case(entry: Entry) -> Case:
         entry.on_uncertain,
         outcomes_of_round(entry.history, entry.account, route),
         reached=bool(accepted_in(entry.history)),
+        in_doubt=in_doubt,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from nina_smtp.delivery.attempt import refusal_as_dict, refusal_from_dict
+from nina_smtp.delivery.attempt import refusal_as_dict, refusal_from_dict, reply_from
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import NinaError, SomeRecipientsRefused, error_from_dict
 from nina_smtp.message import Message
@@ -178,11 +178,18 @@ def result_from_dict(shape: Mapping[str, Any], *, item: int) -> Result:
         server=shape.get("server"),
         sources={name: source_from_dict(one) for name, one in sources.items()},
         warnings=tuple(shape["warnings"]),
-        error=error_from_dict(shape["error"]) if "error" in shape else None,
+        error=_error_from_dict(shape["error"]) if "error" in shape else None,
         uncertain=tuple(shape.get("uncertain", ())),
         history=tuple(shape.get("history", ())),
         recorded=True,
     )
+
+
+def _error_from_dict(shape: Mapping[str, Any]) -> NinaError:
+    error = error_from_dict(shape)
+    if "reply" in shape and "code" in shape:
+        error.reply = reply_from(shape["code"], shape["reply"])
+    return error
 
 
 def source_from_dict(shape: Mapping[str, Any]) -> Source:

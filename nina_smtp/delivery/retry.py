@@ -10,7 +10,8 @@ The rules, the first that fits:
 5. Waiting may help: it is deferred, and begins with the first account again. Only an attempt that came as
    far as MAIL counts for the schedule: a server that cannot be reached cannot be by any mail.
 6. It has failed: the author of the workflow, or the owner of the credential, has to act, or it is too old.
-   If others have it from an attempt before, it is partial: it must not be sent to all of them again.
+   If others have it from an attempt before, it is partial: it must not be sent to all of them again. If it
+   may have been delivered before, nobody can tell.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from nina_smtp.delivery.ledger.states import OnUncertain, State
 from nina_smtp.delivery.schedule import Dice, Schedule
 from nina_smtp.delivery.verdict import Kind, kind_of, kind_of_reply
 from nina_smtp.errors import Interrupted, LedgerFailed, NinaError, SomeRecipientsRefused
+from nina_smtp.smtp.failures import uncertain
 from nina_smtp.smtp.mail import Delivery, Refusal
 from nina_smtp.smtp.phase import Phase
 
@@ -37,7 +39,8 @@ _BEFORE_MAIL = frozenset(tuple(Phase)[: tuple(Phase).index(Phase.MAIL)])
 @dataclass(frozen=True, slots=True)
 class Case:
     """A mail before the attempt was made. ``rounds`` has the outcomes of this round's attempts, one for each
-    account of the route that was tried before this one; ``reached`` says that others have it already.
+    account of the route that was tried before this one; ``reached`` says that others have it already,
+    ``in_doubt`` that it may have been delivered before.
     """
 
     recipients: tuple[str, ...]
@@ -48,6 +51,7 @@ class Case:
     on_uncertain: OnUncertain = OnUncertain.STOP
     rounds: tuple[str, ...] = ()
     reached: bool = False
+    in_doubt: bool = False
 
     @property
     def following(self) -> str | None:
@@ -143,10 +147,20 @@ def _deferred(
 
 
 def _failed(case: Case, delivery: Delivery, counted: int) -> Decision:
+    if case.in_doubt:
+        delivery = still_in_doubt(delivery, case.recipients)
+        return Decision(State.UNKNOWN, delivery, counted, case.account, recipients=case.recipients)
     if not case.reached:
         return Decision(State.FAILED, delivery, counted, case.account, recipients=case.recipients)
     delivery = replace(delivery, error=None if delivery.refused else _not_reached(delivery.error))
     return Decision(State.PARTIAL, delivery, counted, case.account)
+
+
+def still_in_doubt(delivery: Delivery, recipients: tuple[str, ...]) -> Delivery:
+    """A failure to send again what may have been delivered before."""
+    assert delivery.error
+    error = uncertain(f"it was sent again, and {delivery.error.message}", None)
+    return replace(delivery, error=error, in_doubt=recipients)
 
 
 def _not_reached(error: NinaError | None) -> NinaError:

@@ -47,6 +47,8 @@ class Runner:
         self._ready: deque[Letter] = deque()
         self._mine: set[Letter] = set()
         self._not_before = 0.0
+        self.is_taking = False
+        """Whether mails may be its process's already that it has not got yet."""
         self._woken = asyncio.Event()
         self._source = Source(self._next, backlog=lambda: len(self._ready))
         self.task = asyncio.create_task(self._run())
@@ -85,12 +87,14 @@ class Runner:
         while True:
             self._woken.clear()
             wait = LOOK_EVERY
+            self.is_taking = True
             try:
                 wait = await self._take_some()
             except LedgerFailed:
                 pass  # it may be back in a moment
             except Exception:  # one that ends would end all of the account's mails
                 _log.exception("mails of %s could not be taken from the ledger", self._account.identity)
+            self.is_taking = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._woken.wait()

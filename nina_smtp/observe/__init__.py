@@ -42,8 +42,9 @@ _NOT_OVER = frozenset({"deferred", "dryRun"})
 def mail_ended(result: Result, *, key: str | None = None, account: Account | None = None) -> None:
     """The fate of a mail is known. Told once for each Result, however often this is called.
 
-    ``key`` is the mail's own, as a ledger has it: that of the execution and the item; ``account`` is the one it was at. One that is deferred is
-    not over, one that was only built is no mail, and one that a ledger had was told of when it ended.
+    ``key`` is the mail's own, as a ledger has it: that of the execution and the item; ``account`` is the one
+    it was at. One that is deferred is not over, one that was only built is no mail, and one that a ledger had
+    was told of when it ended.
     """
     audited, logged = logs.AUDIT.isEnabledFor(logging.INFO), DELIVERY.isEnabledFor(logging.DEBUG)
     live = State.live

@@ -7,18 +7,18 @@ not delivered, for a reason that is the server's, goes to the next credential of
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from math import inf
 from time import monotonic
 
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.ledger.states import OnUncertain, State
 from nina_smtp.delivery.outgoing import Outgoing
 from nina_smtp.delivery.result import Result, Status, result_of
-from nina_smtp.delivery.retry import ASSUMED, Case, decide
+from nina_smtp.delivery.retry import ASSUMED, Case, decide, still_in_doubt
 from nina_smtp.delivery.schedule import Schedule
 from nina_smtp.delivery.shared import shared_pool
 from nina_smtp.errors import NinaError
@@ -116,6 +116,8 @@ class ItemMail(Outgoing):
         self.withdrawn = True
 
     def ended(self, message: Message | None, delivery: Delivery) -> None:
+        if self._resends and message and delivery.error and not delivery.error.uncertain:
+            delivery = still_in_doubt(delivery, message.envelope.recipients)
         if delivery.error is None or message is None or self._courier.why_not:
             self._tell(message, delivery)
         elif delivery.error.uncertain:
@@ -140,15 +142,15 @@ class ItemMail(Outgoing):
             self._tell(message, replace(delivery, accepted=accepted, error=None, in_doubt=()))
         elif wish is OnUncertain.RESEND and self._resends < _RESENDS and not delivery.accepted:
             self._resends += 1
-            self._again(message)
+            self._again(message, delivery)
         else:
             self._tell(message, delivery)
 
     def _goes_on(self, message: Message, delivery: Delivery) -> bool:
         """Whether there is another account for it, which has it then."""
         names = tuple(str(place) for place in range(len(self._courier.work.route)))
-        case = Case(message.envelope.recipients, 0, time.time(), names, names[self.stop])
-        decision = decide(case, delivery, now=time.time(), schedule=_AT_ONCE)
+        case = Case(message.envelope.recipients, 0, inf, names, names[self.stop])
+        decision = decide(case, delivery, now=0.0, schedule=_AT_ONCE)
         if decision.state is not State.QUEUED or decision.account == case.account:
             return False
         following = int(decision.account)
@@ -157,12 +159,12 @@ class ItemMail(Outgoing):
         except NinaError:
             return False
         self.stop = following
-        self._again(message)
+        self._again(message, delivery)
         return True
 
-    def _again(self, message: Message) -> None:
-        """The same octets once more."""
-        self._tried += self.attempts
+    def _again(self, message: Message, delivery: Delivery) -> None:
+        """The same octets once more, after ``delivery``."""
+        self._tried += delivery.attempts
         self._message = message
         self.attempts = 0
         self.begun = self.content_out = False
@@ -171,7 +173,7 @@ class ItemMail(Outgoing):
 
     def _tell(self, message: Message | None, delivery: Delivery) -> None:
         error = delivery.error
-        if self._courier.why_not and self.withdrawn and not self.begun and error:
+        if self._courier.why_not and self.withdrawn and not (self.begun or self._resends) and error:
             result = Result(Status.NOT_ATTEMPTED, self.index, error=not_attempted(self._courier.why_not))
             self._courier.ended(self.index, result)
             return

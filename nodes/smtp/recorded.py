@@ -16,15 +16,16 @@ from nina_smtp.delivery.ledger.states import FINAL, OnUncertain, State
 from nina_smtp.delivery.letter import Letter
 from nina_smtp.delivery.mailnode import Callbacks
 from nina_smtp.delivery.outbox import News, Outbox, names_of
-from nina_smtp.delivery.result import OnPartial, Result, result_of
-from nina_smtp.errors import KeyConflict, LedgerFailed, NinaError, internal
+from nina_smtp.delivery.outcome import recorded_result
+from nina_smtp.delivery.result import OnPartial, Result, Status, result_of
+from nina_smtp.errors import KeyConflict, LedgerFailed, NinaError, NotAttempted, internal
 from nina_smtp.parameters.merge import Merged
 from nina_smtp.smtp.failures import uncertain
 from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
 from nina_smtp.smtp.pool import ConnectionPool
 from nina_smtp.smtp.turns import Source
 
-from .gathering import FAILED_BEFORE, Gathering, UnderWay
+from .gathering import FAILED_BEFORE, STOPPED, Gathering, UnderWay
 from .work import Work, not_attempted
 
 _AHEAD = 64  # mails that are built and put on record before there is room for them
@@ -71,6 +72,8 @@ class RecordedCourier(Gathering):
 
     def withdraw(self, why: str) -> None:
         super().withdraw(why)
+        if why is STOPPED:
+            self._lose_patience()
         while self._ready:
             letter = self._ready.popleft().letter
             assert letter
@@ -119,6 +122,8 @@ class RecordedMail:
         self._courier = courier
         self._entry: Entry | None = None
         self._deferred: Result | None = None
+        self._waiting: Result | None = None
+        """What is known of it while it is in the ledger, for whoever sends it."""
 
     def entry(self) -> Entry | None:
         """The mail for the ledger; None if it cannot be built, which is its result then."""
@@ -172,6 +177,7 @@ class RecordedMail:
             self._fail(_conflict(courier.work.task.key), None)
         else:
             self._entry = answer
+            self._waiting = recorded_result(answer)
             courier.outbox.listen(answer, self._news)
         courier.added(self)
 
@@ -188,10 +194,11 @@ class RecordedMail:
 
     def give_up(self) -> None:
         """Says what is known now."""
-        if self._deferred:
-            self._courier.ended(self.index, self._deferred)
+        if self._waiting:
+            self._waiting.item = self.index
+            self._courier.ended(self.index, self._waiting)
             return
-        error: NinaError = withdrawn()
+        error = (self.letter and self.letter.dropped) or withdrawn()
         if self.letter and self.letter.content_out:
             error = uncertain("it was interrupted while it waited for it.", None)
         self._fail(error, None, told=self.letter is not None)  # of what is on record the outbox tells
@@ -213,7 +220,11 @@ class RecordedMail:
         result.item = self.index
         if news.state in FINAL:
             self._courier.ended(self.index, result)
-        elif news.state is State.DEFERRED:
+            return
+        if result.recorded and self._deferred and not self._deferred.recorded:
+            return  # it is known already, and better
+        self._waiting = result
+        if news.state is State.DEFERRED:
             self._deferred = result
             if not self._courier.patient:
                 self._courier.ended(self.index, result)
@@ -226,6 +237,7 @@ class RecordedMail:
             item=self.index,
             sources=work.sources(merged) if merged else None,
             seconds=0,
+            status=Status.NOT_ATTEMPTED if isinstance(error, NotAttempted) else None,
         )
         result.told = told
         self._courier.ended(self.index, result)

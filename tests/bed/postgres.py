@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+
 from bed.needs import missing
 
 ledger_places = (

@@ -41,9 +41,9 @@ class Victim:
             self.process = value
         self._news.put((event, value))
 
-    def wait(self) -> tuple[str, int]:
+    def wait(self, seconds: float = GUARD) -> tuple[str, int]:
         """How it ended, or that it was stopped."""
-        while (news := self._news.get(timeout=GUARD))[0] == "started":
+        while (news := self._news.get(timeout=seconds))[0] == "started":
             pass
         return news
 

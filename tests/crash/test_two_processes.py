@@ -72,7 +72,8 @@ def test_one_that_is_killed_leaves_its_mails_to_the_other_that_is_at_work(
         dying = cradle.start(
             work="serve", ledger=ledger, credential=account, trap={"point": "354", "count": 10}
         )
-        other = cradle.start(work="serve", ledger=ledger, credential=account, seenEvery=0.1)
+        often = {"seenEvery": 0.1, "runnerLooksEvery": 0.1}
+        other = cradle.start(work="serve", ledger=ledger, credential=account, **often)
         assert dying.wait() == ("killed", signal.SIGKILL)
         assert other.wait() == ("exited", 0)
     found = copies(server.messages)

@@ -16,8 +16,9 @@ import select
 import signal
 import tempfile
 import threading
+import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ from nina_smtp.delivery.ledger.writer import Writer
 from nina_smtp.delivery.letter import Letter
 from nina_smtp.delivery.outbox import News, Outbox
 from nina_smtp.delivery.schedule import Schedule
-from nina_smtp.smtp.carrier import Carrier
 from nina_smtp.smtp.connection import Connection
 from nina_smtp.smtp.mail import Delivery
+from nina_smtp.smtp.phase import Phase
 from nina_smtp.smtp.session import Session
 from nina_smtp.smtp.transaction import Transaction
 
@@ -98,12 +99,12 @@ async def until_over(ledger: Ledger, outbox: Outbox) -> None:
 
 
 async def enqueue(
-    ledger: Ledger, node: Any, credential: Any, items: Sequence[Any], *, key: str = "", **more: Any
-) -> list[Entry]:
+    ledger: Ledger, node: Any, credential: Any, items: Iterable[Any], *, key: str = ""
+) -> None:
     """Puts a mail for every item on record, and sends none."""
     account = api.read_credential(credential)
     now = ledger.clock()
-    entries: list[asyncio.Future[Entry]] = []
+    on_the_way: list[asyncio.Future[Entry]] = []
     for index, item in enumerate(items):
         entry = Entry(
             key=f"{key}/{index}" if key else f"queued/{os.urandom(8).hex()}",
@@ -117,14 +118,14 @@ async def enqueue(
             on_uncertain=OnUncertain(node["options"].get("onUncertain", "stop")),
             item=index,
             **content_of(api.build(node, credential, item).message),
-            **more,
         )
         future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         ledger.add(entry, _teller(future))
-        entries.append(future)
-        if index % 200 == 199:
-            await future
-    return await asyncio.gather(*entries)
+        on_the_way.append(future)
+        if len(on_the_way) == 100:
+            await asyncio.gather(*on_the_way)
+            on_the_way.clear()
+    await asyncio.gather(*on_the_way)
 
 
 def _teller(future: asyncio.Future[Any]) -> Callable[[Any], None]:
@@ -265,19 +266,28 @@ def _when_half_is_out(trap: Trap) -> None:
 
 def _when_the_dot_is_out(trap: Trap) -> None:
     """When the kernel has the last octet; what the server says to it is not read before."""
-    inner = Carrier._flush
+    progress, write = Letter.progress, Connection.write
+    ends = 0  # mails whose last octets are in the next write
 
-    def flush(self: Carrier) -> None:
-        ends = len(self._ends_in_out)
-        inner(self)
-        if ends and trap.would_spring(ends):
-            wire = self._connection._wire
-            assert wire
-            assert wire.transport
-            wire.transport.pause_reading()
-            _when_empty(wire.transport, trap.spring)
+    def make_progress(self: Letter, written: int, size: int) -> None:
+        nonlocal ends
+        progress(self, written, size)
+        ends += written == size
 
-    Carrier._flush = flush  # type: ignore[method-assign]
+    def write_out(self: Connection, octets: bytes) -> None:
+        nonlocal ends
+        write(self, octets)
+        if ends and self.protocol.phase is Phase.DOT:
+            count, ends = ends, 0
+            if trap.would_spring(count):
+                wire = self._wire
+                assert wire
+                assert wire.transport
+                wire.transport.pause_reading()
+                _when_empty(wire.transport, trap.spring)
+
+    Letter.progress = make_progress  # type: ignore[method-assign]
+    Connection.write = write_out  # type: ignore[method-assign]
 
 
 def _when_empty(transport: Any, then: Callable[[], None]) -> None:
@@ -326,7 +336,66 @@ def _prepare(job: dict[str, Any]) -> None:
         POINTS[trap["point"]](Trap(trap.get("count", 1), trap.get("signal", signal.SIGKILL)))
 
 
-WORK = {"send": send, "serve": serve}
+class Leaps:
+    """A clock that can be set."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
+def backlog(job: dict[str, Any]) -> Any:
+    """Puts many mails on record while the server is down and serves in vain for some time; when it is woken,
+    since the server is back, it sends them. Reports how much more memory it took than for a few, each time.
+    """
+    clock = Leaps()
+    identity = api.read_credential(job["credential"]).identity
+
+    async def put(count: int) -> None:
+        async with Ledger(job["ledger"], clock=clock) as ledger:
+            items = ({"to": f"r{n}@mail.test", "name": "m", "text": "t" * 2000} for n in range(count))
+            await enqueue(ledger, job["node"], job["credential"], items)
+
+    async def serve_in_vain(minutes: int) -> None:
+        async with Ledger(job["ledger"], clock=clock) as ledger, Outbox(ledger) as outbox:
+            await outbox.serve(api.read_credential(job["credential"]))
+            for _ in range(minutes):
+                async with asyncio.timeout(30):
+                    while outbox.is_busy or not outbox.is_held_up:
+                        await asyncio.sleep(0.002)
+                clock.ahead += 60
+                outbox.hurry(identity)
+
+    async def drain() -> None:
+        async with Ledger(job["ledger"], clock=clock) as ledger, Outbox(ledger) as outbox:
+            await outbox.serve(api.read_credential(job["credential"]))
+            async with asyncio.timeout(job["within"]):
+                while await ledger.next_due(identity) or outbox.is_busy:
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(put(100))
+    asyncio.run(serve_in_vain(2))
+    few, grown = _memory(), list[int]()
+    for work in (put(job["count"] - 100), serve_in_vain(20)):
+        asyncio.run(work)
+        grown.append(_memory() - few)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    clock.ahead += 3600
+    asyncio.run(drain())
+    return [*grown, _memory() - few]
+
+
+def _memory() -> int:
+    """The most that this process had since it asked last, in octets."""
+    status = Path("/proc/self/status").read_text()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024
+
+
+WORK = {"send": send, "serve": serve, "backlog": backlog}
 
 
 def _be(job: dict[str, Any]) -> int:
@@ -338,7 +407,9 @@ def _be(job: dict[str, Any]) -> int:
     signal.set_wakeup_fd(-1)
     try:
         _prepare(job)
-        answer = asyncio.run(WORK[job["work"]](job))
+        answer = WORK[job["work"]](job)
+        if asyncio.iscoroutine(answer):
+            answer = asyncio.run(answer)
         report = Path(job["report"])
         unfinished = report.with_suffix(".part")
         unfinished.write_text(json.dumps(answer))

@@ -42,7 +42,8 @@ def attempt(delivery: Delivery, number: int = 1) -> dict[str, object]:
 def test_a_mail_that_went_out() -> None:
     assert attempt(Delivery(("x@a.test",), reply=OK)) == {
         "attempt": 1, "account": "a", "at": 1000.123, "seconds": 0.988, "outcome": "sent", "phase": "done",
-        "code": 250, "enhancedCode": "2.0.0", "message": "250 2.0.0 Ok: queued as 1", "accepted": ["x@a.test"],
+        "code": 250, "enhancedCode": "2.0.0", "message": "250 2.0.0 Ok: queued as 1",
+        "accepted": ["x@a.test"],
     }  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def test_where_nothing_was_tried_there_is_no_phase() -> None:
 
 
 @given(REFUSALS)
-@examples(100)
+@examples(40)
 def test_a_refusal_is_read_as_it_was_written(refusal: Refusal) -> None:
     written = refusal_as_dict(refusal)
     again = refusal_from_dict(json.loads(json.dumps(written)))
@@ -91,7 +92,11 @@ def test_a_refusal_is_read_as_it_was_written(refusal: Refusal) -> None:
 def test_all_attempts_are_summed_up_as_one() -> None:
     history = [
         attempt(
-            Delivery(("a@x.test",), (Refusal("b@x.test", LATER), Refusal("c@x.test", NO), Refusal("d@x.test", LATER)), OK)
+            Delivery(
+                ("a@x.test",),
+                (Refusal("b@x.test", LATER), Refusal("c@x.test", NO), Refusal("d@x.test", LATER)),
+                OK,
+            )
         ),
         attempt(Delivery(error=ConnectionLost("Lost.", phase="mail")), 2),
         attempt(Delivery(("b@x.test",), (Refusal("d@x.test", LATER),), OK), 3),
@@ -111,7 +116,7 @@ def test_who_has_it_in_the_end_was_not_refused() -> None:
 
 
 @given(st.lists(st.tuples(st.lists(ADDRESS, max_size=3), st.lists(REFUSALS, max_size=3)), max_size=4))
-@examples(100)
+@examples(40)
 def test_nobody_is_both_reached_and_refused_nor_named_twice(rounds) -> None:
     history = [
         attempt(Delivery(tuple(accepted), tuple(refused)), number)

@@ -297,6 +297,19 @@ def test_a_mail_that_others_have_is_still_tried_again_for_the_rest() -> None:
     assert decided(case(recipients=(B,), reached=True), DOUBT).state is State.UNKNOWN
 
 
+@pytest.mark.parametrize("delivery", [NOBODY, GONE, LOGIN, CERTIFICATE])
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_mail_that_was_in_doubt_before_is_still_in_doubt(delivery: Delivery, reached: bool) -> None:
+    decision = decided(case(in_doubt=True, reached=reached), delivery)
+    assert (decision.state, decision.recipients) == (State.UNKNOWN, (A, B))
+    assert decision.delivery.in_doubt == (A, B)
+    error = decision.delivery.error
+    assert error
+    assert delivery.error
+    assert error.uncertain
+    assert delivery.error.message in error.message
+
+
 # -- the round -----------------------------------------------------------------------------------------
 
 
@@ -349,6 +362,7 @@ def attempts(draw: st.DrawFn) -> tuple[Case, Delivery]:
         draw(st.sampled_from(OnUncertain)),
         tuple(draw(st.lists(st.sampled_from(["login", "opening", "quota"]), max_size=2))),
         draw(st.booleans()),
+        draw(st.booleans()),
     )
     fates = {one: draw(st.sampled_from(["taken", "refused"])) for one in recipients}
     taken = tuple(one for one, fate in fates.items() if fate == "taken")
@@ -370,7 +384,7 @@ DICE = st.floats(0, 1).map(lambda part: lambda low, high: low + part * (high - l
 
 
 @given(attempts(), DICE)
-@examples(1000)
+@examples(500)
 def test_whatever_happens(what: tuple[Case, Delivery], dice) -> None:
     given, delivery = what
     decision = decide(given, delivery, now=NOW, schedule=Schedule(), dice=dice)
@@ -399,10 +413,11 @@ def test_whatever_happens(what: tuple[Case, Delivery], dice) -> None:
         assert (decision.state is State.UNKNOWN) <= (given.on_uncertain is not OnUncertain.ASSUME_SENT)
         assert (decision.state is State.DEFERRED) <= (given.on_uncertain is OnUncertain.RESEND)
     else:
-        assert decision.state is not State.UNKNOWN
+        assert decision.state is not State.UNKNOWN or given.in_doubt
     # who has it is never in a mail that failed, since such a mail may be sent again as a whole
     if decision.state is State.FAILED:
         assert not given.reached
+        assert not given.in_doubt
         assert not delivery.accepted
         assert decision.delivery.error
     if decision.state is State.SENT:
@@ -412,19 +427,17 @@ def test_whatever_happens(what: tuple[Case, Delivery], dice) -> None:
 
 
 @given(st.lists(attempts(), min_size=1, max_size=4), DICE)
-@examples(50)
+@examples(30)
 def test_a_mail_ends_some_day(deliveries: list[tuple[Case, Delivery]], dice) -> None:
     """Whatever a server does, again and again, no mail is tried after a day, nor goes round at once."""
     first, _ = deliveries[0]
     schedule = Schedule(delays=(600, HOUR))
     now, mail = NOW, Case(first.recipients, 0, NOW + DAY, first.route, first.route[0], first.on_uncertain)
-    rounds = 0
-    for _ in range(100_000):
+    for rounds in range(100_000):
         _, delivery = deliveries[rounds % len(deliveries)]
         if isinstance(delivery.error, (errors.Interrupted, errors.LedgerFailed)):
             delivery = CONNECT
         decision = decide(mail, delivery, now=now, schedule=schedule, dice=dice)
-        rounds += 1
         if decision.state in FINAL:
             break
         if decision.state is State.QUEUED:  # on to the next account, never back

@@ -97,9 +97,12 @@ class Writer:
                     self._changed.wait()
                 self._idle = False
                 batch, self._waiting = self._waiting, []
-            answers = self._write(batch)
-            for loop, told in _by_loop(batch, answers).items():
-                _tell(loop, told)
+            self._serve(batch)
+            del batch  # while it waits it holds nobody's mails
+
+    def _serve(self, batch: Sequence[_Work]) -> None:
+        for loop, told in _by_loop(batch, self._write(batch)).items():
+            _tell(loop, told)
 
     def _write(self, batch: Sequence[_Work]) -> list[Any]:
         """The answers, or why there are none: a value that cannot be written does not spoil the others."""

@@ -1,4 +1,4 @@
-"""The ledger, on SQLite and PostgreSQL: what is in it, whose it is, and what becomes of what is left behind."""
+"""The ledger, on SQLite and PostgreSQL: what is in it, whose it is, and what becomes of what was left."""
 
 from __future__ import annotations
 
@@ -426,7 +426,8 @@ def test_what_the_dead_left_is_put_right(ledger_place: str, policy: OnUncertain)
         recipients=("c@mail.test",),
         attempts=2,
         history=(
-            {"attempt": 1, "account": "acct", "outcome": "partial", "phase": "done", "accepted": ["b@mail.test"],
+            {"attempt": 1, "account": "acct", "outcome": "partial", "phase": "done",
+             "accepted": ["b@mail.test"],
              "refused": [{"address": "d@mail.test", "code": 550, "message": "550 No", "temporary": False}]},
         ),
     )  # fmt: skip
@@ -458,7 +459,7 @@ def test_what_the_dead_left_is_put_right(ledger_place: str, policy: OnUncertain)
     result = result_from_dict(committing.result or {}, item=0)
     assert result.status == committing.state
     assert result.envelope
-    assert result.envelope.recipients == ("b@mail.test", "d@mail.test", "c@mail.test")
+    assert set(result.envelope.recipients) == {"b@mail.test", "c@mail.test", "d@mail.test"}
     assert [one.address for one in result.rejected] == ["d@mail.test"]
     assert result.attempts == 2
     if policy is OnUncertain.STOP:
@@ -565,6 +566,36 @@ def test_the_living_look_after_the_dead_now_and_then(
                 await asyncio.sleep(0)
 
     run(work())
+
+
+def test_what_is_owned_by_one_that_nobody_knows_is_put_right_too(ledger_place: str) -> None:
+    """It was taken for dead, was not, took more, and died then."""
+    [left] = crash(ledger_place, State.SENDING)
+    with connected(ledger_place) as connection:
+        connection.execute(sa.delete(owners))
+
+    async def work() -> None:
+        async with ledger(ledger_place) as books:
+            assert books.recovered == {left.id: State.QUEUED}
+
+    run(work())
+
+
+@pytest.mark.server
+def test_what_the_dead_one_is_still_writing_is_put_right_later(postgresql: Any) -> None:
+    """Its connections do not all end at the same moment."""
+    with postgresql.schema() as place:
+        writing, other = crash(place, State.SENDING, State.LEASED)
+
+        async def work() -> None:
+            with connected(place) as dying:
+                dying.execute(sa.update(mails).where(mails.c.id == writing.id).values(attempts=7))
+                async with ledger(place) as books:
+                    assert books.recovered == {other.id: State.QUEUED}
+            async with ledger(place) as books:
+                assert books.recovered == {writing.id: State.QUEUED}
+
+        run(work())
 
 
 def test_two_who_put_right_at_once_do_it_once(ledger_place: str) -> None:
@@ -758,9 +789,8 @@ def test_how_it_stands(ledger_place: str) -> None:
     run(work())
 
 
-@pytest.mark.parametrize("state", State)
-def test_a_person_may_have_sent_again_what_nobody_has_or_is_in_doubt(ledger_place: str, state: State) -> None:
-    async def work() -> None:
+def test_a_person_may_have_sent_again_what_nobody_has_or_is_in_doubt(ledger_place: str) -> None:
+    async def work(state: State) -> None:
         clock = Clock()
         async with ledger(ledger_place, clock) as books:
             one = await over(books, state, due=NOW - 5, result={"status": str(state)})
@@ -775,16 +805,19 @@ def test_a_person_may_have_sent_again_what_nobody_has_or_is_in_doubt(ledger_plac
                 [leased] = await books.lease("acct", 1)
                 assert leased.message.envelope.recipients == ("b@mail.test",)
                 assert leased.octets == one.octets
+                await end(books, one, State.SENT)
             else:
                 assert isinstance(answer, ParameterError)
                 assert there.state == (state if state not in OWNED else State.LEASED)
 
-    run(work())
+    for state in State:
+        if state not in OWNED:
+            run(work(state))
+    run(work(State.LEASED))
 
 
-@pytest.mark.parametrize("state", State)
-def test_a_person_may_count_as_sent_what_is_in_doubt(ledger_place: str, state: State) -> None:
-    async def work() -> None:
+def test_a_person_may_count_as_sent_what_is_in_doubt(ledger_place: str) -> None:
+    async def work(state: State) -> None:
         async with ledger(ledger_place) as books:
             result = {
                 "status": "unknown", "accepted": ["z@mail.test"], "uncertain": ["b@mail.test"],
@@ -797,15 +830,16 @@ def test_a_person_may_count_as_sent_what_is_in_doubt(ledger_place: str, state: S
                 assert answer is State.SENT
                 assert there.state is State.SENT
                 assert there.result == {
-                    "status": "sent", "accepted": ["z@mail.test", "b@mail.test"], "warnings": ["w", review.BY_HAND],
+                    "status": "sent", "accepted": ["z@mail.test", "b@mail.test"],
+                    "warnings": ["w", review.BY_HAND],
                 }  # fmt: skip
                 assert content(ledger_place, one) is None
             else:
                 assert isinstance(answer, ParameterError)
                 assert answer.hint
-                assert content(ledger_place, one) is None or there.state is not State.SENT
 
-    run(work())
+    for state in State:
+        run(work(state))
 
 
 def test_of_a_mail_that_is_not_there_there_is_nothing_to_decide(ledger_place: str) -> None:

@@ -10,7 +10,7 @@ STOP, RESEND, ASSUME = OnUncertain.STOP, OnUncertain.RESEND, OnUncertain.ASSUME_
 
 
 def test_every_state_is_waiting_or_owned_or_final() -> None:
-    assert WAITING | OWNED | FINAL == set(State)
+    assert set(State) == WAITING | OWNED | FINAL
     assert len(WAITING) + len(OWNED) + len(FINAL) == len(State)
 
 
