@@ -7,33 +7,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from nina_smtp.cli import files
 from nina_smtp.cli.observing import add_options, observing
 from nina_smtp.cli.output import FAILED, NO_CONNECTION, OK, print_json, say
+from nina_smtp.cli.recording import Subparsers, add_command, add_ledger, add_recording
 
 if TYPE_CHECKING:
     from nina_smtp.credential import Step
-
-Subparsers = Any
-Command = Callable[[argparse.Namespace], int]
-
-
-def _add(subparsers: Subparsers, name: str, run: Command, about: str) -> argparse.ArgumentParser:
-    parser = cast(argparse.ArgumentParser, subparsers.add_parser(name, help=about, description=about))
-    parser.set_defaults(command=run)
-    return parser
-
 
 # send
 
 
 def add_send(subparsers: Subparsers) -> None:
     """``nina-smtp send NODE.json --credential CRED.json``."""
-    parser = _add(subparsers, "send", send, "Merge, build and send one mail for each input item.")
+    parser = add_command(subparsers, "send", send, "Merge, build and send one mail for each input item.")
     parser.add_argument("node", metavar="NODE.json", help="the node's configuration")
     parser.add_argument(
         "--credential",
@@ -52,7 +42,7 @@ def add_send(subparsers: Subparsers) -> None:
         "the server takes the sender and the recipients (recipients)",
     )
     parser.add_argument("--eml", metavar="DIR", type=Path, help="write each finished message as DIR/N.eml")
-    _add_recording(parser)
+    add_recording(parser)
     parser.add_argument("--jsonl", action="store_true", help="print one line for each item")
     parser.add_argument(
         "--no-progress", dest="progress", action="store_false", help="show no progress on the terminal"
@@ -63,33 +53,6 @@ def add_send(subparsers: Subparsers) -> None:
     add_options(parser)
 
 
-def _add_recording(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--ledger",
-        metavar="FILE",
-        help="put every mail on record before it is sent, in a file or a postgresql:// database",
-    )
-    parser.add_argument(
-        "--idempotency-key",
-        metavar="K",
-        help="the same Message-IDs whenever K is the same; with --ledger, no mail is sent twice for K",
-    )
-    parser.add_argument(
-        "--wait",
-        metavar="S",
-        type=_seconds,
-        default=0.0,
-        help="with --ledger, seconds to wait for mails that are to be tried again (0)",
-    )
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= 30 * 86_400:
-        raise ValueError
-    return seconds
-
-
 def send(options: argparse.Namespace) -> int:
     """Sends what the files say."""
     from nina_smtp.cli.sending import run_send
@@ -98,64 +61,14 @@ def send(options: argparse.Namespace) -> int:
         return run_send(options)
 
 
-# ledger
-
-
-def add_ledger(subparsers: Subparsers) -> None:
-    """``nina-smtp ledger ACTION LEDGER``."""
-    parser = _add(subparsers, "ledger", ledger, "What is in a ledger, and what to do about it.")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    _action(actions, "status", "How many mails are in which state, by account.")
-    listed = _action(actions, "list", "The mails, one line of JSON each, the latest first.")
-    listed.add_argument(
-        "--state",
-        action="append",
-        default=[],
-        choices=_STATES,
-        help="only these (may be given several times)",
-    )
-    sent = _action(actions, "send", "Send what waits, and what a program that died has left.")
-    sent.add_argument(
-        "--credential", metavar="CRED.json", required=True, action="append", help="the credential"
-    )
-    sent.add_argument(
-        "--wait", metavar="S", type=_seconds, default=0.0, help="seconds to wait for what is due later (0)"
-    )
-    add_options(sent)
-    resent = _action(actions, "resend", "Have mails sent again that failed, or that may have been delivered.")
-    resent.add_argument("id", metavar="ID", nargs="*", help="which")
-    resent.add_argument("--all", choices=("unknown", "failed", "deferred"), help="all in this state")
-    counted = _action(actions, "count-as-sent", "Say of mails that may have been delivered that they were.")
-    counted.add_argument("id", metavar="ID", nargs="+", help="which")
-    pruned = _action(actions, "prune", "Forget mails that are over; their keys can be used again.")
-    pruned.add_argument("--days", type=float, default=30.0, metavar="N", help="older than so many days (30)")
-
-
-_STATES = (
-    "queued", "leased", "sending", "committing", "deferred", "sent", "partial", "failed", "unknown",
-)  # fmt: skip
-
-
-def _action(actions: Any, name: str, about: str) -> argparse.ArgumentParser:
-    parser = cast(argparse.ArgumentParser, actions.add_parser(name, help=about, description=about))
-    parser.add_argument("ledger", metavar="LEDGER", help="a file, or a postgresql:// database")
-    return parser
-
-
-def ledger(options: argparse.Namespace) -> int:
-    """Looks into a ledger, and changes what a person decides."""
-    from nina_smtp.cli.ledger import run_ledger
-
-    with observing(options):
-        return run_ledger(options)
-
-
 # test, doctor, login
 
 
 def add_test(subparsers: Subparsers) -> None:
     """``nina-smtp test CRED.json``."""
-    parser = _add(subparsers, "test", test, "Test a credential step by step; sends no mail unless asked to.")
+    parser = add_command(
+        subparsers, "test", test, "Test a credential step by step; sends no mail unless asked to."
+    )
     parser.add_argument("credential", metavar="CRED.json", help="the credential")
     parser.add_argument("--send-to", metavar="ADDR", help="send one mail there, as the last step")
     parser.add_argument("--transcript", action="store_true", help="show what was said, on standard error")
@@ -200,7 +113,7 @@ def _short(value: Any) -> str:
 
 def add_doctor(subparsers: Subparsers) -> None:
     """``nina-smtp doctor HOST``."""
-    parser = _add(
+    parser = add_command(
         subparsers, "doctor", doctor, "Find out which port of a host speaks what, and the settings to use."
     )
     parser.add_argument("host", metavar="HOST", help="name or address of the mail server")
@@ -219,7 +132,7 @@ def doctor(options: argparse.Namespace) -> int:
 
 def add_login(subparsers: Subparsers) -> None:
     """``nina-smtp login CRED.json``."""
-    parser = _add(
+    parser = add_command(
         subparsers, "login", login, "Connect the account of a credential of type smtpOAuth2 at its provider."
     )
     parser.add_argument("credential", metavar="CRED.json", help="the credential; tokens are kept beside it")
@@ -249,7 +162,7 @@ def login(options: argparse.Namespace) -> int:
 
 def add_run(subparsers: Subparsers) -> None:
     """``nina-smtp run WORKFLOW.json``."""
-    parser = _add(subparsers, "run", run, "Run a workflow file once, in this process.")
+    parser = add_command(subparsers, "run", run, "Run a workflow file once, in this process.")
     parser.add_argument("workflow", metavar="WORKFLOW.json", help="the workflow")
     parser.add_argument(
         "--input", metavar="INPUT.json", help="what the trigger starts with, instead of its sample"
@@ -264,7 +177,7 @@ def add_run(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--files", metavar="DIR", type=Path, help="keep the files that nodes make (else a temporary folder)"
     )
-    _add_recording(parser)
+    add_recording(parser)
     add_options(parser)
 
 
@@ -282,7 +195,7 @@ def run(options: argparse.Namespace) -> int:
 
 def add_inbox(subparsers: Subparsers) -> None:
     """``nina-smtp inbox``."""
-    parser = _add(
+    parser = add_command(
         subparsers, "inbox", inbox, "A local mail server that catches everything, with a page to read it."
     )
     parser.add_argument(
@@ -306,7 +219,7 @@ def inbox(options: argparse.Namespace) -> int:
 
 def add_describe(subparsers: Subparsers) -> None:
     """``nina-smtp describe``."""
-    _add(
+    add_command(
         subparsers, "describe", describe, "JSON Schema of every node and credential type, and of a workflow."
     )
 
@@ -321,7 +234,7 @@ def describe(options: argparse.Namespace) -> int:
 
 def add_serve(subparsers: Subparsers) -> None:
     """``nina-smtp serve``."""
-    parser = _add(
+    parser = add_command(
         subparsers,
         "serve",
         serve,
@@ -354,7 +267,7 @@ def serve(options: argparse.Namespace) -> int:
 
 def add_verify(subparsers: Subparsers) -> None:
     """``nina-smtp verify MESSAGE.eml --key-file F``."""
-    parser = _add(subparsers, "verify", verify, "Check the signatures of a mail.")
+    parser = add_command(subparsers, "verify", verify, "Check the signatures of a mail.")
     parser.add_argument("message", metavar="MESSAGE.eml", help="the mail as it was received")
     parser.add_argument(
         "--key-file",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from random import random
 
+from nina_smtp import observe
 from nina_smtp.delivery.breaker import Breaker, in_words
 from nina_smtp.delivery.loopguard import LoopGuard
 from nina_smtp.delivery.pace import Clock, Pace, Reason
@@ -12,6 +13,7 @@ from nina_smtp.delivery.verdict import Kind, kind_of, kind_of_reply
 from nina_smtp.errors import LimitReached, NinaError
 from nina_smtp.smtp.mail import Delivery, Mail, Shipment
 from nina_smtp.smtp.replies import Reply
+from nina_smtp.smtp.server import Server
 
 
 class CredentialGovernor:
@@ -25,7 +27,9 @@ class CredentialGovernor:
         per_day: int | None = None,
         per_recipient: int | None = None,
         dice: Callable[[], float] = random,
+        server: Server | None = None,
     ) -> None:
+        self._server = server
         self.pace = Pace(clock, per_second=per_second, per_day=per_day)
         self.breaker = Breaker(clock, dice)
         self.guard = LoopGuard(clock, per_recipient)
@@ -84,7 +88,10 @@ class CredentialGovernor:
         kind = kind_of(error)
         self._mind(kind, error.reply)
         if kind is not Kind.QUOTA:
+            was_open = self.breaker.seconds_left()
             self.breaker.failed(error)
+            if self._server and not was_open and (seconds := self.breaker.seconds_left()):
+                observe.breaker_opened(self._server, error, seconds=seconds)
 
     def dismissed(self, reply: Reply) -> None:
         self._mind(kind_of_reply(reply, None), reply)
@@ -115,3 +122,7 @@ class CredentialGovernor:
         elif kind is Kind.QUOTA:
             self.pace.quota_reached()
             self._quota = f": {reply}" if reply else "."
+        else:
+            return
+        if self._server:
+            observe.throttled(self._server, reply=reply, seconds=self.pace.seconds_left())

@@ -44,6 +44,7 @@ class _Shared:
                 per_second=account.limits.messages_per_second,
                 per_day=account.limits.messages_per_day,
                 per_recipient=account.policy.max_per_recipient,
+                server=account.server,
             )
         self._kept[key] = governor
         self._kept.move_to_end(key)

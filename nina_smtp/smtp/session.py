@@ -14,6 +14,7 @@ from nina_smtp import observe
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import (
     AuthFailed,
+    ConnectionLost,
     NinaError,
     ProtocolViolation,
     ServerRefused,
@@ -166,14 +167,19 @@ class Session:
         reply, refused = await self._present(mechanism, token)
         renew = refused and tokens.renewable
         if renew:
-            token = await tokens.renewed(token)
-            if not self.usable:  # some servers hang up on whoever fails
-                self.connection.abort()
-                self.connection = Connection(self.server, self.connection.opening)
-                await self._reach()
-            reply, _ = await self._present(mechanism, token)
+            reply = await self._present_again(mechanism, await tokens.renewed(token))
         if reply.code != 235:
             raise token_refused(reply, renewed=renew)
+
+    async def _present_again(self, mechanism: XOAuth2, token: Secret) -> Reply:
+        """The verdict on another token, over a new connection if the server hangs up on whoever fails."""
+        if self.usable:
+            with suppress(ConnectionLost):
+                return (await self._present(mechanism, token))[0]
+        self.connection.abort()
+        self.connection = Connection(self.server, self.connection.opening)
+        await self._reach()
+        return (await self._present(mechanism, token))[0]
 
     async def _present(self, mechanism: XOAuth2, token: Secret) -> tuple[Reply, bool]:
         """The server's verdict on ``token``, and whether that is what it refuses: by 535, or by a challenge

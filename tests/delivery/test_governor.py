@@ -238,3 +238,15 @@ def test_those_that_nobody_uses_are_dropped_when_there_are_too_many(monkeypatch:
         assert len(here._governors) == 3
 
     asyncio.run(work())
+
+
+def test_whoever_reads_the_log_hears_when_a_server_is_left_alone_and_when_it_wants_less(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    governor = CredentialGovernor(Clock(), server=SERVER)
+    for _ in range(7):
+        governor.refused(errors.ConnectFailed("No way there.", phase=Phase.CONNECT.value))
+    sent(governor, Delivery(error=refused(SLOW)))
+    events = [getattr(record, "nina")["event"] for record in caplog.records]  # noqa: B009 - it is an extra
+    assert events == ["breaker.opened", "throttled"]
