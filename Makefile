@@ -1,15 +1,17 @@
 # make demo    the main job on the embedded default: an alert becomes a mail with two files
 # make test    installs what the tests need and runs them all
+# make soak    kills senders at random against Postfix, and 10,000 mails, for SOAK_SECONDS (300)
 # make check   everything a change has to pass: format, lint, two type checkers, tests, the built package
 #
 # PYTHON=python3.12 make test   uses another interpreter (3.11 or newer)
 
 PYTHON ?= python3
 VENV ?= .venv
+SOAK_SECONDS ?= 300
 BIN := $(VENV)/bin
 SOURCES := nina_smtp credentials nodes tests examples/demo.py
 
-.PHONY: demo test check check-all lint types format bench prove clean
+.PHONY: demo test soak check check-all lint types format bench prove clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.inbox
@@ -18,6 +20,10 @@ demo: $(VENV)/.inbox
 test: $(VENV)/.check
 	bash tests/bed/install-servers.sh
 	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST)
+
+soak: $(VENV)/.check
+	bash tests/bed/install-servers.sh
+	SOAK_SECONDS=$(SOAK_SECONDS) $(BIN)/python -m pytest -m soak tests/crash $(PYTEST)
 
 check: lint types test
 	$(BIN)/python -m build --no-isolation --outdir $(VENV)/dist . > $(VENV)/build.log || { cat $(VENV)/build.log; exit 1; }

@@ -1,8 +1,9 @@
-"""Many mails wait for a server that is down: little memory, few connections; and all leave when it is back."""
+"""Many mails wait for a server that is down: little memory, few connections. All leave when it is back."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from crash.victim import enqueue, until_over
 
 import nina_smtp
 from nina_smtp.api import read_credential
+from nina_smtp.delivery.ledger import review
 from nina_smtp.delivery.ledger.ledger import Ledger
 from nina_smtp.delivery.outbox import Outbox
 
@@ -81,6 +83,18 @@ def test_an_execution_does_not_knock_at_a_server_that_is_down_for_every_mail(tmp
     assert {result.status for result in first} == {result.status for result in again} == {"deferred"}
     assert all(result.due for result in first)
     assert len(rows(place)) == 300
+
+
+def test_a_ledger_that_stays_open_holds_nothing_of_an_execution_that_is_over(tmp_path: Path) -> None:
+    async def work() -> int:
+        async with Ledger(tmp_path / "mail.db") as ledger:
+            await nina_smtp.send_async(node(), credential(server.port), mails(3), ledger=ledger)
+            await ledger.call(review.counts)  # whatever was held by the batch before
+            gc.collect()
+            return sum(isinstance(one, Outbox) for one in gc.get_objects())
+
+    with Recorder() as server:
+        assert asyncio.run(work()) == 0
 
 
 def test_what_has_waited_leaves_no_faster_than_the_credential_allows(tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ async def none_due(ledger: Ledger, server: Recorder, identity: str) -> None:
     """Sends until everything that is left is for later."""
     async with asyncio.timeout(GUARD), Outbox(ledger) as outbox:
         await outbox.serve(read_credential(credential(server.port)))
-        while outbox.is_busy or (await ledger.next_due(identity) or 2 * DAY + ledger.clock()) <= ledger.clock():
+        while (
+            outbox.is_busy or (await ledger.next_due(identity) or 2 * DAY + ledger.clock()) <= ledger.clock()
+        ):
             await asyncio.sleep(0.01)
 
 
@@ -65,7 +67,9 @@ def each_once(place: Path, server: Recorder, count: int) -> None:
 
 
 @pytest.mark.parametrize("days", [1, -1])
-def test_a_clock_that_jumps_while_mails_go_out_neither_loses_nor_doubles_one(tmp_path: Path, days: int) -> None:
+def test_a_clock_that_jumps_while_mails_go_out_neither_loses_nor_doubles_one(
+    tmp_path: Path, days: int
+) -> None:
     clock, place = Leaps(), tmp_path / "mail.db"
 
     def jump(count: int) -> None:

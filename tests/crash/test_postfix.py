@@ -109,7 +109,7 @@ class Soak:
         policy = dice.choice(["stop", "resend", "assumeSent"])
         items = [
             {"to": mailbox, "name": f"m{n}", "text": f"{'' if dice.random() < 0.9 else LARGE} {n}"}
-            for n in range(dice.randint(5, 60))
+            for n in range(dice.randint(5, 100))
         ]
         options = {"onUncertain": policy, "onError": dice.choice(["fail", "continue", "continue"])}
         work = {"node": node(**options), "items": items, "key": "run", "work": "send"}
@@ -117,7 +117,7 @@ class Soak:
         for _ in range(dice.randint(2, 8)):
             self._kill_one(workers, ledger, work)
         for worker in workers:
-            worker.wait(GUARD)
+            self.counted[self._end_of(worker)] += 1
         self._cradle.finished(work="serve", ledger=ledger, credential=self._account)
         work["node"] = node(**(options | {"onError": "continue"}))
         self._cradle.finished(ledger=ledger, credential=self._account, **work)
@@ -131,12 +131,16 @@ class Soak:
         return self._cradle.start(**job)
 
     def _kill_one(self, workers: list[Victim], ledger: Path, work: dict[str, Any]) -> None:
-        threading.Event().wait(self._dice.uniform(0, 0.4))  # any moment will do
+        threading.Event().wait(self._dice.uniform(0, 0.25))  # any moment will do
         place = self._dice.randrange(2)
         workers[place].kill()
-        event, value = workers[place].wait(GUARD)
-        self.counted["killed" if (event, value) == ("killed", signal.SIGKILL) else "done before"] += 1
+        self.counted[self._end_of(workers[place])] += 1
         workers[place] = self._start(ledger, self._dice.choice([work, {"work": "serve"}]))
+
+    def _end_of(self, worker: Victim) -> str:
+        end = worker.wait(GUARD)
+        assert end in (("killed", signal.SIGKILL), ("exited", 0)), (end, self._cradle.log.read_text())
+        return "workers that were killed" if end[0] == "killed" else "workers that were done"
 
     def _count(self, ledger: Path, policy: str, mailbox: str, items: int) -> None:
         found, on_record = delivered(self._host, mailbox), rows(ledger)

@@ -19,7 +19,9 @@ from crash.cradle import GUARD, Cradle, copies, credential, mails, node, rows
 
 import nina_smtp
 
-HUGE = "0123456789abcdef" * 64 * 1024 * 8  # more than all buffers between here and a server that does not read
+HUGE = (
+    "0123456789abcdef" * 64 * 1024 * 8
+)  # more than all buffers between here and a server that does not read
 
 
 class Slow(Recorder):

@@ -98,9 +98,7 @@ async def until_over(ledger: Ledger, outbox: Outbox) -> None:
     await asyncio.gather(*waiting)
 
 
-async def enqueue(
-    ledger: Ledger, node: Any, credential: Any, items: Iterable[Any], *, key: str = ""
-) -> None:
+async def enqueue(ledger: Ledger, node: Any, credential: Any, items: Iterable[Any], *, key: str = "") -> None:
     """Puts a mail for every item on record, and sends none."""
     account = api.read_credential(credential)
     now = ledger.clock()

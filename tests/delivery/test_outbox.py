@@ -161,9 +161,9 @@ def test_everything_is_sent_once_and_on_record(
     ledger_place: str, keywords: tuple[str, ...], on_error: str
 ) -> None:
     with Recorder(keywords) as server:
-        results = send(ledger_place, credential(server), items(40), onError=on_error)
-    assert [(result.status.value, result.item) for result in results] == [("sent", n) for n in range(40)]
-    check_wire(server, [f"m{n}@mail.test" for n in range(40)], messages=40)
+        results = send(ledger_place, credential(server), items(24), onError=on_error)
+    assert [(result.status.value, result.item) for result in results] == [("sent", n) for n in range(24)]
+    check_wire(server, [f"m{n}@mail.test" for n in range(24)], messages=24)
     for result, there in zip(results, in_ledger(ledger_place), strict=True):
         assert (there.state, there.owner, there.recipients, there.attempts) == (State.SENT, None, (), 1)
         assert there.result == result.as_dict() | {"item": there.item}
@@ -306,31 +306,31 @@ PHASES = {
 
 
 @pytest.mark.parametrize("phase", [*PHASES, "rcpt"])
-def test_a_refusal_for_now_is_tried_again_wherever_it_came(ledger_place: str, phase: str) -> None:
+def test_a_refusal_for_now_is_tried_again_wherever_it_came(place: str, phase: str) -> None:
     answers: dict[str, Any] = (
         {"rcpt": {B: [LATER, LATER]}} if phase == "rcpt" else {phase: [PHASES[phase]] * 2}
     )
     with Fickle(users={"alice": "pw"}, **answers) as server:
         data = credential(server, authMethod="plain", username="alice", password="pw")
-        [result] = send(ledger_place, data, key="k")
+        [result] = send(place, data, key="k")
     assert (result.status.value, result.attempts) == ("sent", 3)
     assert rcpts(server) == [[B]]
     ended = [message.data for message in server.transactions if message.ended]
     assert len(set(ended)) == 1
-    [there] = in_ledger(ledger_place)
+    [there] = in_ledger(place)
     before_mail = phase in ("greet", "ehlo", "auth")
     assert there.attempts == (1 if before_mail else 3)
     assert [one["phase"] for one in result.history][:2] == [{"greet": "greeting"}.get(phase, phase)] * 2
     assert [one["code"] for one in result.history] == [int(PHASES.get(phase, LATER)[:3])] * 2 + [250]
 
 
-def test_a_server_that_is_not_there_is_asked_again_later(ledger_place: str) -> None:
+def test_a_server_that_is_not_there_is_asked_again_later(place: str) -> None:
     with nobody() as port:
-        [result] = send(ledger_place, credential(port), wait=0, schedule=Schedule())
+        [result] = send(place, credential(port), wait=0, schedule=Schedule())
     assert result.status.value == "deferred"
     assert result.error
     assert result.error.type == "connectFailed"
-    [there] = in_ledger(ledger_place)
+    [there] = in_ledger(place)
     assert (there.state, there.attempts, there.recipients) == (State.DEFERRED, 0, ("b@mail.test",))
     assert there.due > there.created
 
@@ -534,10 +534,10 @@ def test_what_is_the_servers_fault_goes_by_another_account(
 
 
 @pytest.mark.parametrize("recorded", [True, False], ids=["ledger", "none"])
-def test_so_does_what_cannot_be_connected_to(ledger_place: str, recorded: bool) -> None:
+def test_so_does_what_cannot_be_connected_to(place: str, recorded: bool) -> None:
     with nobody() as port, nobody() as second, Recorder() as other:
         route = [credential(port), credential(second), credential(other)]
-        [result] = send(ledger_place, route) if recorded else nina_smtp.send(node(), route, ONE)
+        [result] = send(place, route) if recorded else nina_smtp.send(node(), route, ONE)
     assert (result.status.value, len(other.messages)) == ("sent", 1)
 
 
@@ -613,12 +613,12 @@ def test_an_account_that_does_not_allow_the_recipient_is_passed_over(place: str)
 
 
 @pytest.mark.parametrize("keywords", [EVERYTHING, CHUNKING, ()], ids=["data", "chunks", "one by one"])
-def test_after_a_mail_that_failed_none_is_delivered(ledger_place: str, keywords: tuple[str, ...]) -> None:
+def test_after_a_mail_that_failed_none_is_delivered(place: str, keywords: tuple[str, ...]) -> None:
     with Fickle(keywords, rcpt={b"m4@mail.test": [NO]}) as server:
-        results = send(ledger_place, credential(server), items(20))
+        results = send(place, credential(server), items(20))
         assert statuses(results) == ["sent"] * 4 + ["failed"] + ["notAttempted"] * 15
         assert [one for [one] in rcpts(server)] == [f"m{n}@mail.test".encode() for n in range(4)]
-        assert set(states(ledger_place)[5:]) <= {"failed"}  # those that were on record: nobody has them
+        assert set(states(place)[5:]) <= {"failed"}  # those that were on record: nobody has them
         assert {one.type for result in results[5:] if (one := result.error)} == {"notAttempted"}
 
 
@@ -852,7 +852,7 @@ def test_a_callback_that_raises_ends_the_work_though_a_mail_waits(place: str) ->
     assert states(place)[0] == "deferred"
 
 
-@pytest.mark.parametrize("turns", [0, 1, 3, 10, 40])
+@pytest.mark.parametrize("turns", [0, 3, 40])
 def test_an_outbox_that_is_left_gives_everything_back(ledger_place: str, turns: int) -> None:
     """What it has leased meanwhile is nobody's afterwards, though the ledger stays open."""
 
@@ -919,14 +919,14 @@ def build(**parameters: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("smtputf8", [True, False])
 def test_a_mail_with_utf8_addresses_goes_out_in_the_form_that_the_server_takes(
-    ledger_place: str, smtputf8: bool
+    place: str, smtputf8: bool
 ) -> None:
     keywords = [word for word in EVERYTHING if smtputf8 or word not in ("SMTPUTF8", "8BITMIME")]
     content = build(to="jürgen@mail.test, b@mail.test", subject="Grüße")
     one = replace_entry(content)
     with Recorder(keywords) as server:
-        left_behind(ledger_place, server, one)
-        [news] = serve(ledger_place, server, one)
+        left_behind(place, server, one)
+        [news] = serve(place, server, one)
     [taken] = server.messages
     if smtputf8:
         assert news.state is State.SENT
