@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from nina_smtp.delivery.ledger.ledger import Ledger
     from nina_smtp.delivery.outbox import Outbox
 
+MAX_KEY = 300
+"""Characters of an idempotency key."""
+
 Json = Mapping[str, Any]
 Items = Json | str | Sequence[Json | str]
 Credentials = Json | Sequence[Json]
@@ -144,6 +147,8 @@ def mail_task(
     blobs: BlobStore | None = None,
 ) -> Task:
     """The work that ``node`` has with ``items``. Raises ParameterError, InvalidCredential."""
+    if key is not None:
+        _check_key(key)
     listed = list(credential) if isinstance(credential, (list, tuple)) else [cast(Json, credential)]
     if not listed:
         raise InvalidCredential("The list of credentials is empty.", hint="Give one at least.")
@@ -156,6 +161,15 @@ def mail_task(
         fallbacks=others,
         key=key,
     )
+
+
+def _check_key(key: str) -> None:
+    if not key or len(key) > MAX_KEY or not key.isprintable():
+        raise ParameterError(
+            f"An idempotency key has 1 to {MAX_KEY} printable characters.",
+            hint="Use the name of the run, or leave it away.",
+            parameter="idempotencyKey",
+        )
 
 
 def mail_node() -> MailNode:

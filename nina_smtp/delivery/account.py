@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 
 from nina_smtp.envelope import Envelope
 from nina_smtp.errors import RecipientNotAllowed
@@ -74,6 +75,9 @@ class Limits:
     pipeline_window: int = 1
 
 
+_LONGEST = 390  # characters of an identity
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A server and a login. ``sender`` is used where a mail names none."""
@@ -94,7 +98,8 @@ class Account:
             return self.name
         mechanism = self.server.mechanism
         user = f"{mechanism.username}@" if mechanism else ""
-        return f"{user}{self.server.host}:{self.server.port}"
+        text = f"{user}{self.server.host}:{self.server.port}"
+        return text if len(text) <= _LONGEST else f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
 def _within(domain: str, domains: tuple[str, ...]) -> bool:

@@ -46,6 +46,7 @@ class Runner:
         self._most = max(16, _FOR_EACH_CONNECTION * account.limits.connections)
         self._ready: deque[Letter] = deque()
         self._mine: set[Letter] = set()
+        self._time = asyncio.get_running_loop().time
         self._not_before = 0.0
         self.is_taking = False
         """Whether mails may be its process's already that it has not got yet."""
@@ -56,7 +57,7 @@ class Runner:
     @property
     def waits(self) -> bool:
         """Whether nothing is tried for now, since the server is not there or wants no more."""
-        return self._not_before > self._ledger.clock()
+        return self._not_before > self._time()
 
     def wake(self) -> None:
         """Something may be due."""
@@ -72,7 +73,8 @@ class Runner:
         """A mail of the account ended like this, whoever took it from the ledger."""
         error = decision.delivery.error
         if decision.state is State.DEFERRED and (error and _all_must_wait(decision)):
-            self._not_before = max(self._not_before, decision.due)
+            wait = decision.due - self._ledger.clock()  # which may be set back meanwhile
+            self._not_before = max(self._not_before, self._time() + wait)
         if letter in self._mine:
             self._mine.discard(letter)
             self.wake()
@@ -101,9 +103,8 @@ class Runner:
 
     async def _take_some(self) -> float:
         """Takes what is due and there is room for; returns the seconds until there may be more."""
-        now = self._ledger.clock()
-        if self._not_before > now:
-            return min(LOOK_EVERY, self._not_before - now)
+        if self.waits:
+            return min(LOOK_EVERY, self._not_before - self._time())
         name = self._account.identity
         room = self._most - len(self._mine)
         if room < self._most / 2:

@@ -30,6 +30,7 @@ from .work import Work, not_attempted
 
 _AHEAD = 64  # mails that are built and put on record before there is room for them
 _AHEAD_IN_ORDER = 4
+_OTHERS = 10.0  # seconds, after patience is over, for what another process has just now
 
 
 class RecordedCourier(Gathering):
@@ -43,7 +44,7 @@ class RecordedCourier(Gathering):
     ) -> None:
         super().__init__(work, callbacks)
         self.outbox = outbox
-        self.patient = True
+        self.patient = self.patient_with_others = True
         self._ready: deque[RecordedMail] = deque()
         self._on_the_way_to_record = 0
         self._ahead = _AHEAD_IN_ORDER if self.stops_at_failure else _AHEAD
@@ -55,14 +56,16 @@ class RecordedCourier(Gathering):
         for account in reversed(self.work.route):
             self._pool = await self.outbox.serve(account)
         patience = self.work.task.patience
-        timer = None
+        loop = asyncio.get_running_loop()
+        timers: list[asyncio.TimerHandle] = []
         if patience is not None:
-            timer = asyncio.get_running_loop().call_later(patience, self._lose_patience)
+            timers.append(loop.call_later(patience, self._lose_patience))
+            timers.append(loop.call_later(patience + _OTHERS, self._lose_patience_with_others))
         try:
             self._fill()
             await self.finished()
         finally:
-            if timer:
+            for timer in timers:
                 timer.cancel()
 
     def wake(self, mail: UnderWay) -> None:
@@ -84,6 +87,10 @@ class RecordedCourier(Gathering):
         for mail in tuple(self.under_way.values()):
             assert isinstance(mail, RecordedMail)
             mail.no_longer_waited_for()
+
+    def _lose_patience_with_others(self) -> None:
+        self.patient_with_others = False
+        self._lose_patience()
 
     def _fill(self) -> None:
         """Builds the next mails and puts them on record."""
@@ -124,6 +131,7 @@ class RecordedMail:
         self._deferred: Result | None = None
         self._waiting: Result | None = None
         """What is known of it while it is in the ledger, for whoever sends it."""
+        self._is_anothers = False
 
     def entry(self) -> Entry | None:
         """The mail for the ledger; None if it cannot be built, which is its result then."""
@@ -178,7 +186,10 @@ class RecordedMail:
         else:
             self._entry = answer
             self._waiting = recorded_result(answer)
+            self._is_anothers = answer.owner not in (None, courier.outbox.ledger.owner)
             courier.outbox.listen(answer, self._news)
+            if not courier.patient_with_others and self.index in courier.under_way:
+                self.no_longer_waited_for()
         courier.added(self)
 
     def withdraw(self, why: str) -> None:
@@ -191,6 +202,9 @@ class RecordedMail:
         """What is known by now will do, if anything is."""
         if self._deferred:
             self._courier.ended(self.index, self._deferred)
+        elif self._waiting and self._is_anothers and not self._courier.patient_with_others:
+            self._waiting.item = self.index
+            self._courier.ended(self.index, self._waiting)
 
     def give_up(self) -> None:
         """Says what is known now."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select, text, update
 
 from nina_smtp.delivery.attempt import Attempt, accepted_in, refusal_as_dict, refused_in
 from nina_smtp.delivery.ledger.database import insert_new
@@ -32,9 +32,18 @@ class See:
 def see(connection: Connection, owners_seen: Sequence[See]) -> list[None]:
     """Puts on record that they are alive."""
     for one in owners_seen:
-        insert_new(connection, owners, [{"id": one.owner, "seen": one.now}])
-        connection.execute(update(owners).where(owners.c.id == one.owner).values(seen=one.now))
+        now = _now(connection, one)
+        insert_new(connection, owners, [{"id": one.owner, "seen": now}])
+        connection.execute(update(owners).where(owners.c.id == one.owner).values(seen=now))
     return [None] * len(owners_seen)
+
+
+def _now(connection: Connection, one: See) -> float:
+    """By the clock of the database, if it is on a machine of its own: those of its clients may differ."""
+    if connection.dialect.name != "postgresql":
+        return one.now
+    now: float = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())::float8")).scalar_one()
+    return now
 
 
 def recover(connection: Connection, by: Sequence[See]) -> list[dict[str, State]]:
@@ -44,12 +53,13 @@ def recover(connection: Connection, by: Sequence[See]) -> list[dict[str, State]]
 
 def _recover(connection: Connection, by: See) -> dict[str, State]:
     found: dict[str, State] = {}
+    now = _now(connection, by)
     known: dict[str, float] = {row.id: row.seen for row in connection.execute(select(owners))}
     having = select(mails.c.owner).where(mails.c.owner.is_not(None)).distinct()
     for owner in connection.execute(having).scalars():
-        known.setdefault(owner, by.now)  # it was taken for dead before, and was not
+        known.setdefault(owner, now)  # it was taken for dead before, and was not
     for owner, seen in known.items():
-        if owner == by.owner or by.locks.is_alive(connection, owner, by.now - seen):
+        if owner == by.owner or by.locks.is_alive(connection, owner, now - seen):
             continue
         rows = connection.execute(
             select(mails).where(mails.c.owner == owner).with_for_update(skip_locked=True)

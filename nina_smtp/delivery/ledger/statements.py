@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 
 from nina_smtp.delivery.ledger.database import insert_new
 from nina_smtp.delivery.ledger.entry import Entry
@@ -115,8 +115,10 @@ def _lease(connection: Connection, wish: Wish) -> list[Entry]:
         select(mails.c.id, mails.c.size)
         .where(
             mails.c.account == wish.account,
-            mails.c.state.in_([str(state) for state in WAITING]),
-            mails.c.due <= wish.now,
+            or_(  # one that is queued is due, whatever the clock says by now
+                mails.c.state == State.QUEUED,
+                and_(mails.c.state == State.DEFERRED, mails.c.due <= wish.now),
+            ),
         )
         .order_by(mails.c.due, mails.c.id)
         .limit(wish.most)
