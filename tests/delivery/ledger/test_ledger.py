@@ -9,12 +9,11 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import time
 
 import pytest
 import sqlalchemy as sa
