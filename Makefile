@@ -1,5 +1,6 @@
 # make demo    the main job on the embedded default: an alert becomes a mail with two files
 # make test    installs what the tests need and runs them all
+# make prove   kills a sending process at every point, and counts the copies of each mail
 # make soak    kills senders at random against Postfix, and 10,000 mails, for SOAK_SECONDS (300)
 # make check   everything a change has to pass: format, lint, two type checkers, tests, the built package
 #
@@ -9,6 +10,10 @@ PYTHON ?= python3
 VENV ?= .venv
 SOAK_SECONDS ?= 300
 BIN := $(VENV)/bin
+# One process more than there are processors: many tests wait, for a server or for its silence.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 7) + 1)')
+# Each module is compiled once, not by each of the hundreds of processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
 SOURCES := nina_smtp credentials nodes tests examples/demo.py
 
 .PHONY: demo test soak check check-all lint types format bench prove clean
@@ -19,7 +24,7 @@ demo: $(VENV)/.inbox
 
 test: $(VENV)/.check
 	bash tests/bed/install-servers.sh
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(PYTEST)
 
 soak: $(VENV)/.check
 	bash tests/bed/install-servers.sh

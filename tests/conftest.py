@@ -1,5 +1,8 @@
 """Fixtures for all tests: the certificates, and real mail servers, each started when first asked for."""
 
+import os
+import random
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,13 +23,37 @@ SERVERS = {"dovecot", "postfix", "exim", "mail_host"}
 NOT_TRACED = {"test_bed.py", "test_bad_inputs.py"}
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """All workers have one seed for hashes, so that they find the same tests even where a set is in them."""
+    os.environ.setdefault("PYTHONHASHSEED", str(random.SystemRandom().randrange(2**32)))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """With pytest-xdist the workers measure coverage, each for itself, from the end of this hook on.
+
+    What pytest-cov began before would go on: in who hands out the tests, and in a worker whenever `no_cover`
+    pauses what it began afterwards.
+    """
+    config = session.config
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
+        coverage = sys.modules.get("coverage")
+        if coverage and (begun := coverage.Coverage.current()):
+            begun.stop()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses a real server is marked `server` by that."""
+    """A test that uses a real server is marked `server` by that, and comes first.
+
+    So one worker has them all, while the others take what is at the end, and each server is started once.
+    """
     for item in items:
         if item.path.name in NOT_TRACED:
             item.add_marker(pytest.mark.no_cover)
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
+    items.sort(key=lambda item: item.get_closest_marker("server") is None)
 
 
 @pytest.fixture(scope="session")

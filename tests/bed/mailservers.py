@@ -5,6 +5,7 @@ Each starts in a folder of its own through the scripts in servers/ and is ended 
 
 import imaplib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bed.needs import cache, missing
 
 SCRIPTS = Path(__file__).parent / "servers"
 USER, PASSWORD = "alice", "s3cr3t-Pässword"
+OWN_PORTS = range(20_000, 32_000)  # Linux gives away those from 32768 on, others from 49152
 SIZE_LIMIT = 40 * 1024 * 1024  # a 25 MB attachment fits, base64 included
 
 
@@ -86,15 +88,18 @@ class MailHost:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listened on a moment ago, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that nobody listened on a moment ago, all different.
+
+    They are none of those that the system gives to whoever asks for any, as other tests do meanwhile.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = random.SystemRandom().choice(OWN_PORTS)  # seeded by nobody, so that no two processes ask alike
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            if port not in found:
+                found.append(port)
+    return found
 
 
 @contextmanager

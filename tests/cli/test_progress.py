@@ -32,6 +32,7 @@ WITH_TERMINAL = (
 UNFINISHED = re.compile(rb"(?:\x1b[^A-Za-z]*|[\xc0-\xff][\x80-\xbf]*)?\Z")
 HIDE = {"rich": "pass", "no rich": "sys.modules['rich'] = None"}
 WIDE, NARROW = 200, 50
+BARE = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # a terminal tells
 
 
 class Screen:
@@ -181,7 +182,7 @@ def start(tmp_path: Path, write) -> Iterator[Start]:
                 stdout=terminal.slave if stdout == "terminal" else stdout,
                 stderr=terminal.slave,
                 cwd=tmp_path,
-                env={**os.environ, "TERM": "xterm", "NO_COLOR": "1"},
+                env=BARE | {"TERM": "xterm", "NO_COLOR": "1"},
                 start_new_session=True,
             ),
             terminal,

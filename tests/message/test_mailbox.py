@@ -133,6 +133,7 @@ def test_a_list_is_its_addresses_in_order(addresses: list[str]) -> None:
     assert [box.address for box in parse_list(", ".join(addresses))] == addresses
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "piece",
     [

@@ -172,6 +172,7 @@ def every(mode: str, cuts: Iterable[Cut], **how: Any) -> Iterator[Run]:
 # -- every octet -------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 @IN_EACH_MODE
 @pytest.mark.parametrize("returning", [True, False], ids=["pool", "session"])
 @pytest.mark.parametrize("how", ["close", "reset", "junk", "bye"])
@@ -188,6 +189,7 @@ def test_wherever_the_server_stops_reading_what_is_said_of_each_mail_is_true(
     assert "unknown" in statuses or how == "bye"
 
 
+@pytest.mark.no_cover
 @IN_EACH_MODE
 @pytest.mark.parametrize("how", ["close", "reset", "junk"])
 def test_wherever_the_server_stops_talking_what_is_said_of_each_mail_is_true(how: str, mode: str) -> None:
@@ -210,6 +212,7 @@ def test_wherever_the_server_falls_silent_each_mail_is_told_the_truth_in_time(mo
         assert told or done.mails("put back")
 
 
+@pytest.mark.no_cover
 @IN_EACH_MODE
 def test_a_cut_leaves_one_mail_in_doubt_and_with_a_window_no_more_than_are_in_it(mode: str) -> None:
     received, _ = places(mode)
@@ -230,6 +233,7 @@ def test_an_ordered_source_has_one_mail_in_doubt_whatever_the_window() -> None:
 # -- every octet, and another connection after it ----------------------------------------------------
 
 
+@pytest.mark.no_cover
 @IN_EACH_MODE
 @pytest.mark.parametrize("ordered", [False, True], ids=["any order", "ordered"])
 def test_what_a_cut_leaves_goes_out_over_another_connection_and_nothing_twice(

@@ -1,6 +1,6 @@
 import json
 from itertools import pairwise
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -187,17 +187,17 @@ def test_a_document_deeper_than_64_levels_is_refused(problems, workflow_of):
 def test_a_million_nodes_are_answered_within_a_second(problems, workflow_of):
     data = workflow_of("a:start")
     data["nodes"] *= 1_000_000
-    begun = perf_counter()
+    begun = process_time()
     assert problems(data) == [("nodes", "There are 1000000 nodes; at most 1000 are allowed.")]
-    assert perf_counter() - begun < 1
+    assert process_time() - begun < 1
 
 
 def test_ten_thousand_wrong_wires_are_answered_soon(problems, workflow_of):
     data = workflow_of(" ".join(f"node{n}:pass" for n in range(1000)))
     data["edges"] = [{"from": f"nade{n}", "to": f"nope{n}"} for n in range(10_000)]
-    begun = perf_counter()
+    begun = process_time()
     found = problems(data)
-    assert perf_counter() - begun < 5
+    assert process_time() - begun < 5
     assert len(found) == 1001
     assert "more problems" in found[-1][1]
 

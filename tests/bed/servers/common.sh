@@ -3,8 +3,14 @@ set -euo pipefail
 : "${DIR:?the folder of this server}" "${CERT:?a PEM file with key and certificate}"
 HOST=127.0.0.1
 
-account() { # an account of the system for the server to run as
-  getent passwd "$1" >/dev/null || useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$1"
+account() { # an account of the system for the server to run as; another run may make it at the same moment
+  local try
+  for try in $(seq 1 100); do
+    getent passwd "$1" >/dev/null && return 0
+    useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin "$1" 2>/dev/null || sleep 0.05
+  done
+  echo "there is no account $1" >&2
+  return 1
 }
 
 wait_port() { # until something listens there, for 10 seconds at most

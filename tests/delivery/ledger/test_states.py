@@ -15,7 +15,7 @@ def test_every_state_is_waiting_or_owned_or_final() -> None:
 
 
 @pytest.mark.parametrize("policy", OnUncertain)
-@pytest.mark.parametrize("state", OWNED - {State.COMMITTING})
+@pytest.mark.parametrize("state", sorted(OWNED - {State.COMMITTING}))
 def test_what_was_certainly_not_delivered_is_sent_again(state: State, policy: OnUncertain) -> None:
     assert left_behind(state, policy) is State.QUEUED
 
