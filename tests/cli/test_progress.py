@@ -32,7 +32,8 @@ WITH_TERMINAL = (
 UNFINISHED = re.compile(rb"(?:\x1b[^A-Za-z]*|[\xc0-\xff][\x80-\xbf]*)?\Z")
 HIDE = {"rich": "pass", "no rich": "sys.modules['rich'] = None"}
 WIDE, NARROW = 200, 50
-BARE = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # a terminal tells
+SIZE = ("COLUMNS", "LINES")  # a terminal tells its own
+BARE = {name: value for name, value in os.environ.items() if name not in SIZE}
 
 
 class Screen:

@@ -62,7 +62,7 @@ def outcome(text: str, item: dict[str, Any], mode: Mode) -> tuple[float, str]:
 
 
 def check_in_time(text: str, item: dict[str, Any], mode: Mode) -> None:
-    """That it takes less than a second; if it does not, once more: what else runs here slows a processor down."""
+    """That it takes less than a second; if it does not, once more: others may have had the processor."""
     seconds, told = outcome(text, item, mode)
     if seconds >= 1:
         seconds, told = outcome(text, item, mode)
