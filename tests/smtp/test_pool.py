@@ -538,7 +538,7 @@ def test_a_mail_that_has_waited_gets_a_connection_of_its_own(monkeypatch: pytest
 
     with Stuck("slow") as server:
         with_pool(server, work)
-    assert len(server.sessions) == 2
+    assert 2 <= len(server.sessions) <= 3
     assert arrived(server) == once("m", 3)
 
 
