@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
-SCRIPTS = ("build", "attachment", "throughput", "scale", "imports", "jsonpath")
+SCRIPTS = ("build", "attachment", "throughput", "ledger", "scale", "imports", "jsonpath")
 
 
 def main() -> int:
