@@ -148,7 +148,7 @@ def mail_task(
 ) -> Task:
     """The work that ``node`` has with ``items``. Raises ParameterError, InvalidCredential."""
     if key is not None:
-        _check_key(key)
+        check_key(key)
     listed = list(credential) if isinstance(credential, (list, tuple)) else [cast(Json, credential)]
     if not listed:
         raise InvalidCredential("The list of credentials is empty.", hint="Give one at least.")
@@ -163,7 +163,8 @@ def mail_task(
     )
 
 
-def _check_key(key: str) -> None:
+def check_key(key: str) -> None:
+    """Raises ParameterError for an idempotency key that could not be kept."""
     if not key or len(key) > MAX_KEY or not key.isprintable():
         raise ParameterError(
             f"An idempotency key has 1 to {MAX_KEY} printable characters.",

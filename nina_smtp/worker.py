@@ -50,7 +50,7 @@ async def serve_stdio(
     if sys.stdin is None or sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # closed by the shell
         raise ParameterError("The worker needs standard input and output, and one of them is closed.")
     async with AsyncExitStack() as stack:
-        outbox = await stack.enter_async_context(outbox_of(ledger)) if ledger else None
+        outbox = await stack.enter_async_context(outbox_of(ledger)) if ledger is not None else None
         worker = _Worker(sink or sys.stdout.buffer, outbox)
         return await _serve(worker, source or sys.stdin.buffer)
 
@@ -126,8 +126,10 @@ class _Worker:
             _object(params, "node"), _credentials(params), params["items"], key=params.get("idempotencyKey")
         )
         wait = params.get("wait", 0.0)
-        if wait is not None and (isinstance(wait, bool) or not isinstance(wait, (int, float))):
-            raise ParameterError("wait is a number of seconds, or null.", parameter="wait")
+        if wait is not None and (
+            isinstance(wait, bool) or not isinstance(wait, (int, float)) or not wait >= 0
+        ):
+            raise ParameterError("wait is a number of seconds from 0 on, or null.", parameter="wait")
         depth = depth_of(params.get("dryRun", False))
         task = replace(task, outbox=None if depth else self._outbox, patience=wait)
         return {"results": (await mail_node().deliver(task, dry_run=depth)).as_dicts()}

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from nina_smtp.api import read_credential
@@ -26,6 +27,13 @@ _OPEN = tuple(state for state in State if state not in FINAL)
 
 def run_ledger(options: argparse.Namespace) -> int:
     """Does what ``options.action`` says. Raises NinaError."""
+    place = options.ledger
+    if "://" not in place and place and not Path(place).exists():
+        raise ParameterError(
+            f"There is no ledger {place}.",
+            hint="nina-smtp send … --ledger makes one. Check the path.",
+            parameter="ledger",
+        )
     return asyncio.run(_ACTIONS[options.action](options))
 
 
@@ -49,9 +57,10 @@ async def _list(options: argparse.Namespace) -> int:
 async def _send(options: argparse.Namespace) -> int:
     accounts = [_account(path) for path in options.credential]
     async with Ledger(options.ledger) as ledger, Outbox(ledger) as outbox:
+        names = [account.identity for account in accounts]
+        before: review.Counts = await ledger.call(review.counts)
         for account in accounts:
             await outbox.serve(account)
-        names = [account.identity for account in accounts]
         counts = await _until_sent(ledger, outbox, names, options.wait)
         waiting = sum(counts.get(name, {}).get(state, 0) for name in names for state in _OPEN)
     print_json({name: counts.get(name, {}) for name in names})
@@ -59,8 +68,21 @@ async def _send(options: argparse.Namespace) -> int:
     for name, count in others.items():
         if count and name not in names:
             say(f"{count} wait for {name}, which no credential given here is")
-    say(f"{waiting} wait" if waiting else "nothing waits")
+    bad = {
+        state: _more(before, counts, names, state) for state in (State.FAILED, State.UNKNOWN, State.PARTIAL)
+    }
+    for state, count in bad.items():
+        if count:
+            say(f"{count} {state}: nina-smtp ledger list {options.ledger} --state {state}")
+    say(f"{waiting} wait: see ledger list --state deferred" if waiting else "nothing waits")
+    if bad[State.FAILED] or bad[State.UNKNOWN]:
+        return FAILED
     return TRY_LATER if waiting else OK
+
+
+def _more(before: review.Counts, after: review.Counts, names: Sequence[str], state: State) -> int:
+    """How many more mails of these accounts are in ``state`` than were before."""
+    return sum(after.get(name, {}).get(state, 0) - before.get(name, {}).get(state, 0) for name in names)
 
 
 async def _until_sent(ledger: Ledger, outbox: Outbox, names: Sequence[str], wait: float) -> review.Counts:
@@ -84,6 +106,8 @@ async def _decide(options: argparse.Namespace) -> int:
     status = OK
     async with Ledger(options.ledger) as ledger:
         ids = list(options.id)
+        if not ids and not getattr(options, "all", None):
+            raise ParameterError("No mail is named.", hint="Give its ID, or --all failed.", parameter="id")
         if getattr(options, "all", None):
             ids += [entry.id async for entry in _all(ledger, State(options.all))]
         for mail in ids:

@@ -96,7 +96,7 @@ def explain(
 ) -> None:
     """What became of the mails, in words: each failure once, and how many there are of what."""
     counts = Counter(result.status for result in results)
-    for warning in dict.fromkeys(w for result in results[:1] for w in result.warnings):
+    for warning in list(dict.fromkeys(w for result in results for w in result.warnings))[:_NOTES]:
         say(f"note: {warning}")
     for result in results:
         if result.status is Status.NOT_ATTEMPTED:
@@ -116,6 +116,7 @@ def explain(
     say(f"{'interrupted: ' if stopped else ''}{', '.join([f'{good} of {len(results)} {verb}', *rest])}")
 
 
+_NOTES = 10
 _WORDS = {
     Status.PARTIAL: "partly",
     Status.FAILED: "failed",

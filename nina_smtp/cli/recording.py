@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from nina_smtp.cli.observing import add_options, observing
+
+DAY = 86_400
 
 Subparsers = Any
 Command = Callable[[argparse.Namespace], int]
@@ -41,10 +44,19 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= 30 * 86_400:
-        raise ValueError
-    return seconds
+    with suppress(ValueError):
+        seconds = float(text)
+        if 0 <= seconds <= 30 * DAY:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!a} is not a number of seconds from 0 to {30 * DAY}")
+
+
+def _days(text: str) -> float:
+    with suppress(ValueError):
+        days = float(text)
+        if 0 <= days <= 36_500:
+            return days
+    raise argparse.ArgumentTypeError(f"{text!a} is not a number of days from 0 on")
 
 
 def add_ledger(subparsers: Subparsers) -> None:
@@ -74,7 +86,7 @@ def add_ledger(subparsers: Subparsers) -> None:
     counted = _action(actions, "count-as-sent", "Say of mails that may have been delivered that they were.")
     counted.add_argument("id", metavar="ID", nargs="+", help="which")
     pruned = _action(actions, "prune", "Forget mails that are over; their keys can be used again.")
-    pruned.add_argument("--days", type=float, default=30.0, metavar="N", help="older than so many days (30)")
+    pruned.add_argument("--days", type=_days, default=30.0, metavar="N", help="older than so many days (30)")
 
 
 _STATES = (

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from nina_smtp.api import outbox_of, read_credential
+from nina_smtp.api import check_key, outbox_of, read_credential
 from nina_smtp.catalog import default_catalog
 from nina_smtp.cli import files
 from nina_smtp.cli.login import with_token_file
-from nina_smtp.cli.output import FAILED, OK, print_json, say, status_of
+from nina_smtp.cli.output import FAILED, OK, TRY_LATER, print_json, say, status_of
 from nina_smtp.errors import ParameterError, error_from_dict
 from nina_smtp.workflow.blobs import FolderBlobStore
 from nina_smtp.workflow.run import NodeRun, Run, run
@@ -57,6 +57,8 @@ def run_workflow(
         name: with_token_file(read_credential(files.read_credential_file(file)), file)
         for name, file in map(_pair, named)
     }
+    if recording and recording.key is not None:
+        check_key(recording.key)
     items = files.read_json(input_path, "input") if input_path else None
     _check_folder(folder)
     with tempfile.TemporaryDirectory(prefix="nina-smtp-") as temporary:
@@ -73,7 +75,7 @@ def run_workflow(
                     blobs=blobs,
                     progress=show_progress,
                     key=recording.key if recording else None,
-                    outbox=await stack.enter_async_context(outbox_of(place)) if place else None,
+                    outbox=await stack.enter_async_context(outbox_of(place)) if place is not None else None,
                     patience=recording.wait if recording else None,
                 )
 
@@ -115,6 +117,13 @@ def status_of_run(done: Run) -> int:
         for item in node.outputs.get("error", ())
         if "error" in item.json
     ]
+    later = any(
+        item.json.get("status") == "deferred"
+        for node in done.nodes.values()
+        for item in node.outputs.get("success", ())
+    )
+    if not errors and later and done.status is RunStatus.SUCCEEDED:
+        return TRY_LATER
     if not errors:
         return OK if done.status is RunStatus.SUCCEEDED else FAILED
     if any(node.outputs.get("success") for node in done.nodes.values()):

@@ -59,7 +59,7 @@ def run_send(options: argparse.Namespace) -> int:
             if shown:
                 await stack.enter_async_context(showing(tally))
             recorded = task
-            if options.ledger and not depth:
+            if options.ledger is not None and not depth:
                 recorded = replace(task, outbox=await stack.enter_async_context(outbox_of(options.ledger)))
             done = await mail_node().deliver(
                 recorded,

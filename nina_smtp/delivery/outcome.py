@@ -12,7 +12,7 @@ from nina_smtp.delivery.ledger.statements import Ending
 from nina_smtp.delivery.ledger.states import FINAL, State
 from nina_smtp.delivery.letter import Letter
 from nina_smtp.delivery.result import Result, Status, result_from_dict, result_of, source_from_dict
-from nina_smtp.delivery.retry import Case, Decision, decide, outcomes_of_round
+from nina_smtp.delivery.retry import Case, Decision, decide, fell_back, outcomes_of_round
 from nina_smtp.delivery.schedule import Dice, Schedule
 from nina_smtp.delivery.verdict import Kind
 from nina_smtp.envelope import Envelope
@@ -95,6 +95,7 @@ def _case(entry: Entry) -> Case:
         entry.on_uncertain,
         outcomes_of_round(entry.history, entry.account, route),
         reached=bool(accepted_in(entry.history)),
+        refused_before=bool(refused_in(entry.history)),
         in_doubt=in_doubt,
     )
 
@@ -122,6 +123,8 @@ def _result(
         result.due = decision.due
     if decision.warning:
         result.warnings = (*result.warnings, decision.warning)
+    if decision.state in FINAL and entry.account != entry.route[0]:
+        result.warnings = (*result.warnings, fell_back(entry.route[0], entry.account))
     return result
 
 

@@ -23,13 +23,15 @@ from random import uniform
 from typing import Any
 
 from nina_smtp.delivery.ledger.states import OnUncertain, State
-from nina_smtp.delivery.schedule import Dice, Schedule
+from nina_smtp.delivery.schedule import HOUR, Dice, Schedule
 from nina_smtp.delivery.verdict import Kind, kind_of, kind_of_reply
-from nina_smtp.errors import Interrupted, LedgerFailed, NinaError, SomeRecipientsRefused
+from nina_smtp.errors import Interrupted, LedgerFailed, LimitReached, NinaError, SomeRecipientsRefused
 from nina_smtp.smtp.failures import uncertain
 from nina_smtp.smtp.mail import Delivery, Refusal
 from nina_smtp.smtp.phase import Phase
 
+LIMITED = 25 * HOUR
+"""Seconds that a mail may be older which a limit of its credential holds up."""
 ASSUMED = "No clear answer came; it counts as sent, as onUncertain has it."
 _WAITING_HELPS = frozenset({Kind.OPENING, Kind.THROTTLED, Kind.QUOTA, Kind.TEMPORARY, Kind.GREYLISTED})
 _OF_THE_SERVER = frozenset({Kind.OPENING, Kind.THROTTLED, Kind.QUOTA, Kind.LOGIN})
@@ -51,6 +53,8 @@ class Case:
     on_uncertain: OnUncertain = OnUncertain.STOP
     rounds: tuple[str, ...] = ()
     reached: bool = False
+    refused_before: bool = False
+    """Whether somebody was refused for good in an attempt before."""
     in_doubt: bool = False
 
     @property
@@ -108,8 +112,11 @@ def _taken(
     if waiting and due < case.expires:
         recipients = tuple(one.address for one in waiting)
         return Decision(State.DEFERRED, delivery, counted, _first(case), due, recipients)
-    state = State.PARTIAL if delivery.refused else State.SENT
-    return Decision(state, delivery, counted, case.account)
+    return Decision(_state_when_taken(case, delivery), delivery, counted, case.account)
+
+
+def _state_when_taken(case: Case, delivery: Delivery) -> State:
+    return State.PARTIAL if delivery.refused or case.refused_before else State.SENT
 
 
 def _uncertain(
@@ -119,7 +126,7 @@ def _uncertain(
     if case.on_uncertain is OnUncertain.ASSUME_SENT:
         accepted = (*delivery.accepted, *delivery.in_doubt)
         assumed = replace(delivery, accepted=accepted, error=None, in_doubt=())
-        state = State.PARTIAL if delivery.refused else State.SENT
+        state = _state_when_taken(case, delivery)
         return Decision(state, assumed, counted, case.account, warning=ASSUMED)
     again = (*delivery.in_doubt, *(one.address for one in _refused_for_now(delivery.refused)))
     again = again or case.recipients
@@ -138,10 +145,15 @@ def _deferred(
     delay = schedule.delay(counted, greylisted=kind is Kind.GREYLISTED, dice=dice)
     until: float | None = getattr(error, "until_seconds", None)
     if until is not None:
-        delay = until + dice(0, 1)
+        delay = max(1.0, until + dice(0, 1))
+    elif kind is Kind.QUOTA:
+        delay += HOUR
     refused_for_good = {one.address for one in delivery.refused if not one.reply.is_transient}
     recipients = tuple(address for address in case.recipients if address not in refused_for_good)
-    if now + delay >= case.expires or not recipients:
+    expires = case.expires
+    if isinstance(error, LimitReached):  # it is our own limit that makes it late, and that ends in a day
+        expires += LIMITED
+    if now + delay >= expires or not recipients:
         return _failed(case, replace(delivery, error=_given_up(error)), counted)
     return Decision(State.DEFERRED, delivery, counted, _first(case), now + delay, recipients)
 
@@ -172,6 +184,11 @@ def _not_reached(error: NinaError | None) -> NinaError:
         phase=error.phase,
         reply=error.reply,
     )
+
+
+def fell_back(first: str, last: str) -> str:
+    """The warning about a mail that ended at another account than the first."""
+    return f"{first} could not be used for it, so it went to {last}."
 
 
 def _refused_for_now(refused: Sequence[Refusal]) -> tuple[Refusal, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.ledger.ledger import Ledger
 from nina_smtp.delivery.ledger.states import State
+from nina_smtp.delivery.verdict import Kind, kind_of
 from nina_smtp.errors import LedgerFailed
 from nina_smtp.smtp.mail import Delivery, Shipment, withdrawn
 from nina_smtp.smtp.pool import ConnectionPool
@@ -138,4 +139,6 @@ class Runner:
 def _all_must_wait(decision: Decision) -> bool:
     """Whether what happened to this mail would happen to all the others of the account."""
     error = decision.delivery.error
-    return error is not None and (hasattr(error, "until_seconds") or error.phase in _OPENING)
+    if error is None:
+        return False
+    return hasattr(error, "until_seconds") or error.phase in _OPENING or kind_of(error) is Kind.QUOTA

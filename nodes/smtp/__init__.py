@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from nina_smtp.delivery.mailnode import Built, Callbacks, Depth, OnMessage, OnProgress, OnResult
-from nina_smtp.delivery.result import Results
+from nina_smtp.delivery.result import Results, Status
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.forms import fill_in
 from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
@@ -47,7 +47,7 @@ class SmtpNode(NodeType):
         outputs: dict[str, list[Item]] = {"success": [], "error": []}
         failure: NinaError | None = None
         for result in results:
-            good = result.succeeded(results.on_partial)
+            good = result.succeeded(results.on_partial) or result.status is Status.DEFERRED
             lineage = items[result.item].lineage if fields.options.mode == "each" else ()
             outputs["success" if good else "error"].append(Item(result.as_dict(), lineage))
             failure = failure or (None if good else result.error)

@@ -18,7 +18,7 @@ from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.ledger.states import OnUncertain, State
 from nina_smtp.delivery.outgoing import Outgoing
 from nina_smtp.delivery.result import Result, Status, result_of
-from nina_smtp.delivery.retry import ASSUMED, Case, decide, still_in_doubt
+from nina_smtp.delivery.retry import ASSUMED, Case, decide, fell_back, still_in_doubt
 from nina_smtp.delivery.schedule import Schedule
 from nina_smtp.delivery.shared import shared_pool
 from nina_smtp.errors import NinaError
@@ -158,8 +158,11 @@ class ItemMail(Outgoing):
             message = self._courier.work.route[following].policy.enforced(message)
         except NinaError:
             return False
+        warning = fell_back(self.account.identity, self._courier.work.route[following].identity)
+        if delivery.error:
+            warning = f"{warning} {delivery.error.message}"
         self.stop = following
-        self._again(message, delivery)
+        self._again(replace(message, warnings=(*message.warnings, warning)), delivery)
         return True
 
     def _again(self, message: Message, delivery: Delivery) -> None:

@@ -48,8 +48,10 @@ class Gathering(ABC):
         self.stops_at_failure = options.on_error == "fail"
         self.under_way: dict[int, UnderWay] = {}
         self.why_not: str | None = None
+        self.known: dict[int, Result] = {}
+        """Results of mails that were not begun this time."""
         self._callbacks = callbacks
-        self._count = len(work.inputs)
+        self.count = len(work.inputs)
         self._next = 0
         self._early: dict[int, Result] = {}  # results that wait for those before them
         self._fault: BaseException | None = None
@@ -60,9 +62,14 @@ class Gathering(ABC):
         """``mail`` was withdrawn: whoever has it should see."""
 
     @property
+    def left_out(self) -> bool:
+        """Whether there are mails that were not begun."""
+        return len(self.results) < self.count
+
+    @property
     def left(self) -> int:
         """How many mails were not begun yet."""
-        return 0 if self.why_not else self._count - self._next
+        return 0 if self.why_not else self.count - self._next
 
     def next_index(self) -> int:
         """Of the mail that is to be begun now."""
@@ -119,13 +126,20 @@ class Gathering(ABC):
         except asyncio.CancelledError:
             await self._stop()
             raise
+        await self.look_up_the_rest()
         self.leave_out_the_rest()
         if self._fault:
             raise self._fault
 
+    async def look_up_the_rest(self) -> None:  # noqa: B027 - not everybody has a record
+        """Finds what is known of mails that were not begun."""
+
     def leave_out_the_rest(self) -> None:
-        """Says of every mail that was not begun that it was not."""
-        for index in range(len(self.results), self._count):
+        """Says of every mail that was not begun that it was not, unless something else is known of it."""
+        for index in range(len(self.results), self.count):
+            if known := self.known.pop(index, None):
+                self._add(known)
+                continue
             why = self.why_not or STOPPED
             result = Result(Status.NOT_ATTEMPTED, index, error=not_attempted(why))
             self._observe(result, None)

@@ -68,6 +68,19 @@ class RecordedCourier(Gathering):
             for timer in timers:
                 timer.cancel()
 
+    async def look_up_the_rest(self) -> None:
+        """What an execution before this one put on record is true whatever became of the first mails now."""
+        key, first = self.work.task.key, len(self.results)
+        if key is None or not self.left_out:
+            return
+        names = {f"{key}/{index}": index for index in range(first, self.count)}
+        for entry in await self.outbox.ledger.named(*names):
+            result = recorded_result(entry)
+            if entry.state is State.FAILED:
+                continue  # nobody has it, so it was not attempted
+            result.item = names[entry.key]
+            self.known[result.item] = result
+
     def wake(self, mail: UnderWay) -> None:
         assert isinstance(mail, RecordedMail)
         if mail.letter and self._pool:

@@ -11,7 +11,7 @@ from strategies import examples
 
 from nina_smtp import errors
 from nina_smtp.delivery.ledger.states import FINAL, OnUncertain, State
-from nina_smtp.delivery.retry import ASSUMED, Case, Decision, decide, outcomes_of_round
+from nina_smtp.delivery.retry import ASSUMED, LIMITED, Case, Decision, decide, outcomes_of_round
 from nina_smtp.delivery.schedule import HOUR, Schedule
 from nina_smtp.errors import NinaError
 from nina_smtp.smtp.failures import uncertain as in_doubt
@@ -117,6 +117,17 @@ def test_too_old_for_those_it_is_partial() -> None:
     assert decided(given, Delivery((A,), (Refusal(B, LATER),), OK)).state is State.PARTIAL
 
 
+def test_it_is_partial_if_somebody_was_refused_for_good_before() -> None:
+    assert decided(case(refused_before=True), Delivery((A, B), (), OK)).state is State.PARTIAL
+
+
+def test_a_limit_of_the_credential_makes_no_mail_too_old_within_a_day() -> None:
+    given = case(expires=NOW + 24 * HOUR)
+    held_up = Delivery(error=errors.LimitReached("Two a day.", until_seconds=24 * HOUR + 5))
+    assert decided(given, held_up).state is State.DEFERRED
+    assert decided(case(expires=NOW - 2 * HOUR), held_up).state is State.FAILED
+
+
 def test_the_delays_grow_with_the_attempts() -> None:
     waits = [decided(case(attempts=n), BUSY).due - NOW for n in range(7)]
     assert waits == [30, 120, 600, 1800, 3600, 7200, 7200]
@@ -198,7 +209,7 @@ def test_an_account_that_stands_in_and_does_not_take_the_recipients_is_passed_ov
         (REFUSED_SESSION, 0, 30),
         (LOGIN_LATER, 0, 30),
         (THROTTLED, 1, 30),
-        (OVER_QUOTA, 1, 30),
+        (OVER_QUOTA, 1, 3630),
         (BUSY, 1, 30),
         (LOST, 1, 30),
         (failure(errors.RecipientsRefused, "rcpt", GREY), 1, 330),
@@ -398,7 +409,8 @@ def test_whatever_happens(what: tuple[Case, Delivery], dice) -> None:
         assert decision.due >= NOW
         assert decision.account in given.route
     if decision.state is State.DEFERRED:
-        assert NOW < decision.due < given.expires
+        held_up = isinstance(delivery.error, errors.LimitReached)
+        assert NOW < decision.due < given.expires + (LIMITED if held_up else 0)
         for one in delivery.refused:
             assert one.reply.is_transient or one.address not in decision.recipients
     if decision.state is State.QUEUED:
@@ -423,6 +435,7 @@ def test_whatever_happens(what: tuple[Case, Delivery], dice) -> None:
     if decision.state is State.SENT:
         assert decision.delivery.error is None
         assert not delivery.refused
+        assert not given.refused_before
     assert given.attempts <= decision.attempts <= given.attempts + 1
 
 

@@ -41,6 +41,8 @@ from nina_smtp.message.mailbox import MAX_TEXT
         ("<a@x.test", "an angle bracket does not close"),
         ('"a>b"@x.test', "angle bracket"),
         ("x" * 65 + "@x.test", "too long"),
+        ("x." * 40 + "x@x.test", "too long"),
+        (f"<{'é' * 2000}@x.test>", "too long"),
         ("a@x.test\r\n", "control character"),
     ],
 )

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,6 +145,20 @@ def test_after_a_mail_that_failed_none_is_delivered(
     assert [result.item for result in results] == list(range(12))
     assert arrived(server) == [0, 1, 2, 3]
     assert {error.type for result in results[5:] if (error := result.error)} == {"notAttempted"}
+
+
+def test_what_is_on_record_is_told_of_mails_that_are_not_attempted_again(tmp_path: Path) -> None:
+    """Whoever believed that a mail was not attempted would send it twice."""
+    given = items(30)
+    with Server("drop", 2) as server:
+        how = {"ledger": tmp_path / "mail.db", "idempotency_key": "run-1"}
+        nina_smtp.send(node(onError="continue"), credential(server), given[:20], **how)
+        again = nina_smtp.send(node(onError="fail"), credential(server), given, **how)
+        assert len(server.messages) == 19
+    assert [result.status for result in again] == (
+        ["sent"] * 2 + ["unknown"] + ["sent"] * 17 + ["notAttempted"] * 10
+    )
+    assert [result.item for result in again] == list(range(30))
 
 
 @pytest.mark.parametrize("number", [0, 11])

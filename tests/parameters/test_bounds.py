@@ -218,6 +218,32 @@ def test_looking_at_what_stands_before_takes_no_time(text: str, mode: Mode, item
 
 
 @pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("many outputs", "more than 25,000 characters of tags"),
+        ("spaces in a tag", "200 spaces in a row in a tag"),
+        ("a whole range", "a range of more than 10,000"),
+        ("loops in loops", "loop iteration limit reached"),
+        ("searches in a long text", "it takes too long"),
+        ("a date of many digits", "a date of more than 200 characters"),
+        ("unfinished tags stripped", "strip_html of more than 200,000 characters"),
+        ("distinct keys", "uniq of more than 1,000"),
+        ("a long text split", "split of texts or lists that long"),
+        ("a number of many digits", "an integer of more than 1,024 bits"),
+    ],
+)
+def test_the_limit_that_is_met_is_named(name: str, said: str, item: dict[str, Any]):
+    text = READING.get(name) or FILLING_IN[name]
+    assert outcome(text, item, Mode.TEXT)[1] == f"The template does too much: {said}."
+
+
+def test_a_range_below_the_limit_is_written_as_one():
+    template = compile_template("{{ (1..3) }}!")
+    assert template
+    assert template.fill_in({}) == "1..3!"
+
+
+@pytest.mark.parametrize(
     "text", ["x{{ n }}", "{{ n }} {{ n | plus: 1 }}", "{{ l }}!", "{{ n | json }}", "{{ l | join: ',' }}"]
 )
 def test_a_number_of_too_many_digits_is_an_error_of_the_template(text: str):

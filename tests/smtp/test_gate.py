@@ -140,6 +140,7 @@ def most_in_a_second(times: list[float]) -> int:
 # -- the rate ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 def test_ten_thousand_mails_at_fifty_a_second_take_two_hundred_seconds() -> None:
     post = Post()
     assert errors(post.run(deliver(10_000), per_second=50)) == ["sent"] * 10_000
@@ -226,6 +227,7 @@ def test_one_callers_mail_does_not_wait_behind_all_of_anothers() -> None:
 # -- what the server says ----------------------------------------------------------------------------
 
 
+@pytest.mark.no_cover
 def test_a_server_that_is_too_slow_gets_fewer_connections_and_then_more_again() -> None:
     said = {("end", f"m{number}"): b"451 4.7.0 too fast" for number in range(400, 404)}
 

@@ -34,6 +34,14 @@ _PASSWORD = re.compile(r"(?<=//)\S*(?=@)")  # and the user before it
 def engine_for(place: str | Path) -> Engine:
     """The engine for a file or a URL. Raises ParameterError, LedgerFailed."""
     text = str(place)
+    if not text:
+        raise ParameterError("The ledger has no name.", hint="Name a file.", parameter="ledger")
+    if "://" in text and text.count("@") > 1:
+        raise ParameterError(
+            "The ledger's URL has more than one @.",
+            hint="Write an @ in a user name or a password as %40, and a / as %2F.",
+            parameter="ledger",
+        )
     try:
         if "://" in text:
             url = make_url(re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", text))
@@ -59,7 +67,7 @@ def engine_for(place: str | Path) -> Engine:
     except ImportError:
         raise LedgerFailed(
             "A ledger in PostgreSQL needs psycopg.",
-            hint="Install it with: pip install 'nina-smtp[ledger]' 'psycopg[binary]'",
+            hint="Install it with: pip install 'nina-smtp[postgres]'",
         ) from None
     if url.get_backend_name() == "sqlite":
         _make_durable(engine)

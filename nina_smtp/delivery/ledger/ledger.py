@@ -158,6 +158,13 @@ class Ledger:
         found = await asyncio.gather(*(self._write.call(statements.find, mail) for mail in mails))
         return found
 
+    async def named(self, *keys: str) -> list[Entry]:
+        """The entries that have these keys, without their content."""
+        found: list[list[Entry]] = await asyncio.gather(
+            *(self._write.call(statements.named, key) for key in keys)
+        )
+        return [entry for some in found for entry in some]
+
     async def next_due(self, account: str) -> float | None:
         """When the first waiting mail of ``account`` is due."""
         due: float | None = await self._write.call(statements.next_due, account)

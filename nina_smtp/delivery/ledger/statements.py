@@ -105,6 +105,12 @@ def _by_key(connection: Connection, keys: Sequence[str]) -> dict[str, Entry]:
     return found
 
 
+def named(connection: Connection, keys: Sequence[str]) -> list[list[Entry]]:
+    """The entry of each key, if there is one, without its content."""
+    found = _by_key(connection, keys)
+    return [[found[key]] if key in found else [] for key in keys]
+
+
 def lease(connection: Connection, wishes: Sequence[Wish]) -> list[list[Entry]]:
     """The entries for each wish, oldest first, with their content; they are the owner's now."""
     return [_lease(connection, wish) for wish in wishes]
