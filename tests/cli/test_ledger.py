@@ -308,6 +308,41 @@ def test_what_a_server_keeps_refusing_is_not_waited_for_for_ever(
     assert sum(counts.values()) == 3
 
 
+def test_what_fails_when_it_is_sent_at_last_is_said(
+    cli: Command, send: Command, put: Callable[..., str], tmp_path: Path
+) -> None:
+    refused = {b"b@mail.test": b"451 4.3.0 Not now\r\n"}
+    with Recorder(rcpt_replies=refused) as server:
+        put("cred.json", credential(server))
+        assert send("--credential", "cred.json", items={"to": "b@mail.test"}).status == 75
+        make_due(tmp_path)
+        server.rcpt_replies[b"b@mail.test"] = b"550 5.1.1 Gone\r\n"
+        ran = cli("ledger", "send", "mail.db", "--credential", "cred.json")
+    assert ran.status == 1
+    assert "1 failed: nina-smtp ledger list mail.db --state failed" in ran.stderr
+    assert "nothing waits" in ran.stderr
+
+
+def test_an_empty_name_is_no_ledger_and_an_empty_key_no_key(send: Command, put: Callable[..., str]) -> None:
+    with Recorder() as server:
+        put("cred.json", credential(server))
+        nameless = send("--credential", "cred.json", "--ledger", "", ledger="")
+        keyless = send("--credential", "cred.json", "--idempotency-key", "")
+        assert (nameless.status, nameless.json["error"]["parameter"]) == (2, "ledger")
+        assert (keyless.status, keyless.json["error"]["parameter"]) == (2, "idempotencyKey")
+    assert server.sessions == []
+
+
+def test_what_a_person_mistypes_is_said(cli: Command, tmp_path: Path) -> None:
+    missing = cli("ledger", "list", "typo.db")
+    assert (missing.status, missing.json["error"]["parameter"]) == (2, "ledger")
+    assert not (tmp_path / "typo.db").exists()
+    for value in ("x", "nan", "-1"):
+        ran = cli("ledger", "send", "mail.db", "--credential", "c.json", "--wait", value)
+        assert ran.status == 2
+        assert "is not a number of seconds from 0" in ran.stderr
+
+
 # -- dry runs that ask the server ----------------------------------------------------------------------
 
 
