@@ -105,12 +105,13 @@ def _new(dialect: str, table: Table) -> Executable:
     return insert(table).on_conflict_do_nothing()
 
 
-def failed(error: Exception) -> LedgerFailed:
-    """What went wrong, without statements, values and URLs."""
+def failed(error: Exception, place: str = "") -> LedgerFailed:
+    """What went wrong, at ``place`` if it is given, without statements, values, users and passwords."""
     cause = getattr(error, "orig", None) or error
     why = " ".join(str(cause).split())[:300] or type(cause).__name__
+    shown = f" {_PASSWORD.sub('***', place.partition('?')[0])[:200]}" if place else ""
     return LedgerFailed(
-        f"The ledger cannot be used: {_PASSWORD.sub('***', why)}",
+        f"The ledger{shown} cannot be used: {_PASSWORD.sub('***', why)}",
         hint="Nothing is sent that cannot be put on record. Check the disk, or the database, and its rights.",
     )
 

@@ -60,7 +60,7 @@ class Ledger:
             await asyncio.to_thread(self._open)
         except (SQLAlchemyError, OSError) as error:
             await self._close()
-            raise failed(error) from None
+            raise failed(error, self.place) from None
         except BaseException:
             await self._close()
             raise
@@ -187,7 +187,7 @@ class Ledger:
         try:
             await asyncio.to_thread(self._locks.keep, self.owner)
         except SQLAlchemyError as error:
-            raise failed(error) from None
+            raise failed(error, self.place) from None
         seen = See(self.owner, self.clock(), self._locks)
         await self._write.call(see, seen)
         found: dict[str, State] = await self._write.call(recover, seen)
