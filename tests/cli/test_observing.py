@@ -72,9 +72,10 @@ def test_send_appends_an_audit_line_for_each_mail(send: Any, recorder: Recorder,
 
 
 def test_recipients_are_masked_on_request(send: Any, recorder: Recorder, tmp_path: Path) -> None:
-    send(recorder.port, "--audit", "a", "--mask-recipients", "--log", "l", "--log-level", "debug")
-    assert json.loads((tmp_path / "a").read_text())["to"] == ["b***@mail.test"]
-    assert "b@mail.test" not in (tmp_path / "l").read_text()
+    options = ("--audit", "a", "--mask-recipients", "--log", "l", "--log-level", "debug")
+    send(recorder.port, *options, items=[{"to": "jane@mail.test"}])
+    assert json.loads((tmp_path / "a").read_text())["to"] == ["j***@mail.test"]
+    assert "jane@mail.test" not in (tmp_path / "l").read_text()  # b@mail.test may be the end of a Message-ID
 
 
 def test_an_audit_file_that_cannot_be_stops_everything_before_it_begins(

@@ -173,9 +173,9 @@ def test_a_reply_refers_at_least_to_what_it_answers() -> None:
 
 
 def test_bcc_is_in_the_envelope_only() -> None:
-    message = mail(to="b@mail.test", bcc=["c@mail.test", "b@mail.test"])
-    assert message.envelope.recipients == ("b@mail.test", "c@mail.test")
-    assert b"c@mail.test" not in message.bytes
+    message = mail(to="b@mail.test", bcc=["jane@mail.test", "b@mail.test"])
+    assert message.envelope.recipients == ("b@mail.test", "jane@mail.test")
+    assert b"jane@mail.test" not in message.bytes  # c@mail.test may be the end of a Message-ID
 
 
 def test_a_mail_to_nobody_but_bcc_has_no_to() -> None:

@@ -253,6 +253,7 @@ def test_a_number_of_too_many_digits_is_an_error_of_the_template(text: str):
         template.fill_in({"n": 10**5000, "l": [10**5000]})
 
 
+@untraced
 def test_the_limits_leave_room_for_what_people_do(item: dict[str, Any]):
     report = (
         "<table>{% for o in objects %}<tr class='{% cycle 'odd', 'even' %}'>"
