@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from nina_smtp.delivery.fields import AccountFields, SecretText, ServerFields
 from nina_smtp.errors import InvalidCredential
 from nina_smtp.secret import Secret
-from nina_smtp.smtp.auth import Login, Mechanism, Plain
+from nina_smtp.smtp.auth import Login, Mechanism, Plain, PlainOrLogin
 
 MAX_PASSWORD = (
     8000  # octets; with the longest user name it still fits into one AUTH line (RFC 4954 section 4)
@@ -23,10 +23,10 @@ class _LoginFields(ServerFields):
         description="The password or app password; sent as it is.",
         examples=["••••••••"],
     )
-    auth_method: Literal["login", "plain", "none"] = Field(
+    auth_method: Literal["login", "plain", "auto", "none"] = Field(
         "login",
         title="Auth method",
-        description="The SASL mechanism; none does not log in.",
+        description="The SASL mechanism; auto is PLAIN if it is offered, else LOGIN; none does not log in.",
         examples=["login"],
     )
 
@@ -52,10 +52,12 @@ class SmtpFields(AccountFields, _LoginFields):
         return self
 
     def mechanism(self) -> Mechanism | None:
-        """LOGIN or PLAIN, exactly as asked for."""
+        """LOGIN or PLAIN, exactly as asked for, or whichever is offered."""
         if self.auth_method == "none":
             return None
         assert self.username
         assert self.password
-        kind = Plain if self.auth_method == "plain" else Login
-        return kind(self.username, Secret(self.password.get_secret_value()))
+        return _MECHANISMS[self.auth_method](self.username, Secret(self.password.get_secret_value()))
+
+
+_MECHANISMS = {"login": Login, "plain": Plain, "auto": PlainOrLogin}

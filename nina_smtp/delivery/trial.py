@@ -114,12 +114,8 @@ class _Trial:
 
     async def _login(self) -> Facts:
         mechanism = self.account.server.mechanism
-        await self.session.login()
-        return (
-            {"authMethod": mechanism.name, "username": mechanism.username}
-            if mechanism
-            else {"authMethod": "none"}
-        )
+        used = await self.session.login()
+        return {"authMethod": used} | ({"username": mechanism.username} if mechanism else {})
 
     async def _send(self, address: str) -> Facts:
         sender = self.account.sender

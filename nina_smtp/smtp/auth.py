@@ -8,7 +8,7 @@ depend on it, and some servers put anything there.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -43,6 +43,23 @@ class Login:
         yield _auth(b"AUTH LOGIN")
         yield _auth(b64encode(self.username.encode()))
         yield _auth(b64encode(self.password.reveal().encode()))
+
+
+@dataclass(frozen=True, slots=True)
+class PlainOrLogin:
+    """PLAIN where the server offers it, else LOGIN: what other clients do who have no setting for it.
+
+    It is the same password in the same session either way, so nothing is lost by the choice.
+    """
+
+    username: str
+    password: Secret
+    name: str = "PLAIN or LOGIN"
+
+    def chosen(self, offered: Collection[str]) -> Plain | Login | None:
+        """The mechanism for a server that offers these; None if it has neither."""
+        kind = Plain if "PLAIN" in offered else Login if "LOGIN" in offered else None
+        return kind(self.username, self.password) if kind else None
 
 
 class TokenSupply(Protocol):
@@ -82,7 +99,7 @@ class XOAuth2:
         yield _auth(b"")
 
 
-Mechanism = Plain | Login | XOAuth2
+Mechanism = Plain | Login | PlainOrLogin | XOAuth2
 
 
 def _initial_response(name: str, message: str) -> Iterator[Command]:

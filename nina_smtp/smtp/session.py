@@ -20,7 +20,7 @@ from nina_smtp.errors import (
     ServerRefused,
 )
 from nina_smtp.secret import Secret
-from nina_smtp.smtp.auth import XOAuth2
+from nina_smtp.smtp.auth import PlainOrLogin, XOAuth2
 from nina_smtp.smtp.capabilities import Capabilities
 from nina_smtp.smtp.carrier import Carrier
 from nina_smtp.smtp.connection import Connection
@@ -142,23 +142,28 @@ class Session:
         await self.connection.start_tls()
         await self.hello()
 
-    async def login(self) -> None:
-        """Authenticates with exactly the credential's mechanism.
+    async def login(self) -> str:
+        """Authenticates with exactly the credential's mechanism, or the one of the two that is offered; its
+        name, or ``none``.
 
         Raises AuthUnavailable, AuthFailed, TlsRequired, ServerError; with tokens, any CredentialError.
         """
         mechanism = self.server.mechanism
         if mechanism is None:
-            return
+            return "none"
         self._check_login_is_private("access token" if isinstance(mechanism, XOAuth2) else "password")
-        if mechanism.name not in self.capabilities.mechanisms:
-            raise not_offered(mechanism.name, self.capabilities.offered_mechanisms)
+        wanted, offered = mechanism.name, self.capabilities.mechanisms
+        if isinstance(mechanism, PlainOrLogin):
+            mechanism = mechanism.chosen(offered)
+        if mechanism is None or mechanism.name not in offered:
+            raise not_offered(wanted, self.capabilities.offered_mechanisms)
         if isinstance(mechanism, XOAuth2):
             await self._login_with_token(mechanism)
-            return
+            return mechanism.name
         reply, _ = await self._authenticate(mechanism.name, mechanism.commands())
         if reply.code != 235:
             raise refusal(AuthFailed, "The server refused the login", Phase.AUTH, reply)
+        return mechanism.name
 
     async def _login_with_token(self, mechanism: XOAuth2) -> None:
         """A token that is refused is renewed once, and the login tried once more, not more often."""

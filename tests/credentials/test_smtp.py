@@ -23,7 +23,7 @@ from nina_smtp.delivery.account import Account
 from nina_smtp.errors import InvalidCredential, NinaError
 from nina_smtp.forms import all_problems
 from nina_smtp.secret import Hidden, Secret
-from nina_smtp.smtp.auth import Login, Plain
+from nina_smtp.smtp.auth import Login, Plain, PlainOrLogin
 from nina_smtp.smtp.server import Encryption
 
 TYPE = default_catalog().credential("smtp")
@@ -254,6 +254,15 @@ class TestWhatIsTaken:
     def test_login_and_plain(self):
         assert isinstance(account(authMethod="plain").server.mechanism, Plain)
         assert isinstance(account(authMethod="login").server.mechanism, Login)
+
+    @pytest.mark.parametrize(
+        ("offered", "used"),
+        [({"PLAIN", "LOGIN"}, Plain), ({"LOGIN", "XOAUTH2"}, Login), ({"CRAM-MD5"}, type(None))],
+    )
+    def test_auto_is_plain_if_it_is_offered_else_login(self, offered: set[str], used: type):
+        mechanism = account(authMethod="auto").server.mechanism
+        assert isinstance(mechanism, PlainOrLogin)
+        assert isinstance(mechanism.chosen(offered), used)
 
     @pytest.mark.parametrize(
         ("host", "found"),

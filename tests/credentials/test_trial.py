@@ -179,8 +179,8 @@ def test_a_redirection_holds_for_the_test_mail_too(certs: Certs) -> None:
     assert server.messages[0].recipients == [b"me@mail.test"]
 
 
-@pytest.mark.parametrize("method", ["login", "plain"])
-def test_postfix_passes_and_one_mail_arrives(postfix: MailHost, certs: Certs, method: str) -> None:
+@pytest.mark.parametrize(("method", "used"), [("login", "LOGIN"), ("plain", "PLAIN"), ("auto", "PLAIN")])
+def test_postfix_passes_and_one_mail_arrives(postfix: MailHost, certs: Certs, method: str, used: str) -> None:
     report = try_out(
         postfix.starttls_port,
         certs,
@@ -201,7 +201,7 @@ def test_postfix_passes_and_one_mail_arrives(postfix: MailHost, certs: Certs, me
     assert {"cipher", "subject", "issuer", "expires", "fingerprint"} <= set(facts["tls"])
     assert facts["tls"]["size"] == postfix.size_limit
     assert {"LOGIN", "PLAIN"} <= set(facts["tls"]["mechanisms"])
-    assert facts["login"] == {"authMethod": method.upper(), "username": postfix.user}
+    assert facts["login"] == {"authMethod": used, "username": postfix.user}
     postfix.imap_fetch("bob@mail.test", facts["send"]["messageId"])
     assert len(postfix.imap_copies("bob@mail.test", facts["send"]["messageId"])) == 1
 
