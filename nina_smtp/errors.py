@@ -13,6 +13,7 @@
     │   ├── RecipientNotAllowed                the credential's recipient policy says no
     │   ├── LoopSuspected                      so many mails to one address look like a loop
     │   ├── KeyConflict                        the idempotency key was used for another mail
+    │   ├── InvalidConfiguration               a configuration of another system that cannot be read
     │   └── InvalidSignature                   a signature that does not verify
     ├── WorkflowError (ValueError)             the author of the workflow: the graph
     ├── NotAttempted                           nobody: an earlier mail of the same node failed
@@ -181,6 +182,12 @@ class KeyConflict(ParameterError):
     """An idempotency key that was used before, for a mail that is not this one."""
 
     type = "keyConflict"
+
+
+class InvalidConfiguration(ParameterError):
+    """A configuration of another system that cannot be read, or that says what cannot be done."""
+
+    type = "invalidConfiguration"
 
 
 class InvalidSignature(ParameterError):

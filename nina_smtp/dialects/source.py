@@ -1,0 +1,200 @@
+"""A configuration of another system, read key by key.
+
+Values come as JSON or YAML has them, or as text: every system here writes ``"true"`` and ``"587"`` as readily
+as ``true`` and ``587``. Whoever reads a key says what it becomes, and that is the note on it; what nobody
+asked for gets one too, or an error if it looks like a slip of the pen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from nina_smtp.dialects.imported import Fate, Note
+from nina_smtp.errors import InvalidAddress, InvalidConfiguration
+from nina_smtp.forms import nearest
+from nina_smtp.message.mailbox import Mailbox, parse_list
+
+MAX_TEXT = 8 * 1024 * 1024
+MAX_NOTES = 1000
+
+_BRACES = re.compile(r"\{[{%]")
+_QUOTED_NAME = re.compile(r'[@,;:<>"\[\]\\()]')
+
+
+class Source:
+    """One object of the configuration, at ``place`` in it. ``notes`` is shared by all of a document's."""
+
+    def __init__(self, data: object, place: str = "", notes: list[Note] | None = None) -> None:
+        if not isinstance(data, Mapping):
+            raise InvalidConfiguration(
+                f"{place or 'The document'} is not an object.", hint="Write keys and values.", parameter=place
+            )
+        self.data = cast(Mapping[str, Any], data)
+        self.place = place
+        self.notes: list[Note] = [] if notes is None else notes
+        self._asked: set[str] = set()
+
+    def at(self, key: str) -> str:
+        """The path of a key."""
+        return f"{self.place}.{key}" if self.place else key
+
+    def wrong(self, key: str, message: str, hint: str | None = None) -> InvalidConfiguration:
+        """An error that names the key."""
+        return InvalidConfiguration(f"{self.at(key)} {message}", hint=hint, parameter=self.at(key))
+
+    def note(self, key: str, fate: Fate, message: str = "", becomes: str | None = None) -> None:
+        """Says what became of a key; once said, it stays said."""
+        place = self.at(key)
+        self._asked.add(key)
+        if len(self.notes) < MAX_NOTES and all(note.place != place for note in self.notes):
+            self.notes.append(Note(place, fate, message, becomes))
+
+    def has(self, key: str) -> bool:
+        """Whether the key is there with anything but nothing or an empty text."""
+        self._asked.add(key)
+        return self.data.get(key) not in (None, "")
+
+    def value(self, key: str, becomes: str | None = None) -> Any:
+        """Whatever is there; None for an empty text."""
+        if not self.has(key):
+            return None
+        if becomes:
+            self.note(key, Fate.SAME, becomes=becomes)
+        return self.data[key]
+
+    def text(self, key: str, becomes: str | None = None, *, required: bool = False) -> str | None:
+        """A text; a number is one too."""
+        value = self.value(key, becomes)
+        if value is None:
+            if required:
+                raise self.wrong(key, "is required.", f"Give {key} a value.")
+            return None
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise self.wrong(key, "is not a text.", f"Write {key} as a text.")
+        text = str(value)
+        if len(text) > MAX_TEXT:
+            raise self.wrong(key, f"has {len(text):,} characters; at most {MAX_TEXT:,} are read.")
+        return text
+
+    def flag(self, key: str, becomes: str | None = None) -> bool | None:
+        """``true`` or ``false``, also as text; None if it is not there or empty."""
+        value = self.value(key, becomes)
+        if value is None or isinstance(value, bool):
+            return value
+        known = {"true": True, "false": False}
+        if isinstance(value, str) and (found := known.get(value.strip().lower())) is not None:
+            return found
+        raise self.wrong(key, "is neither true nor false.", f"Write {key}: true, or {key}: false.")
+
+    def number(self, key: str, low: int, high: int, becomes: str | None = None) -> int | None:
+        """A whole number within bounds, also as text."""
+        value = self.value(key, becomes)
+        if value is None:
+            return None
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value.strip()):
+            value = int(value)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.wrong(key, f"is not a number from {low} to {high}.", f"For example {key}: {low}.")
+        return value
+
+    def choice(self, key: str, choices: Mapping[str, Any], becomes: str | None = None) -> Any:
+        """What a word stands for, whatever its case; None if it is not there."""
+        text = self.text(key, becomes)
+        if text is None:
+            return None
+        folded = {name.lower(): value for name, value in choices.items()}
+        if text.strip().lower() not in folded:
+            meant = nearest(text, list(choices)) if len(text) < 100 else None
+            hint = f"Did you mean {meant}?" if meant else f"There are: {', '.join(choices)}."
+            raise self.wrong(key, f"cannot be {text[:40]!a}.", hint)
+        return folded[text.strip().lower()]
+
+    def mailboxes(self, key: str, becomes: str | None = None, *, required: bool = False) -> list[str] | None:
+        """Mailboxes, one text each, from a text with commas or a list. Blanks between commas are left out."""
+        value = self.value(key, becomes)
+        listed: list[Any] = list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]
+        found: list[str] = []
+        for index, one in enumerate(listed):
+            where = f"{key}[{index}]" if isinstance(value, list | tuple) else key
+            if one is None or one == "":
+                continue
+            if not isinstance(one, str):
+                raise self.wrong(where, "is not a mailbox.", "Write it as a text: SOC <soc@corp.example>.")
+            found += [written(mailbox) for mailbox in self._parsed(where, one)]
+        if not found and required:
+            raise self.wrong(key, "is required.", "Give at least one mailbox.")
+        return found or None
+
+    def mailbox(self, key: str, becomes: str | None = None) -> str | None:
+        """One mailbox."""
+        found = self.mailboxes(key, becomes)
+        if found and len(found) > 1:
+            raise self.wrong(key, "is more than one mailbox.", "Give exactly one.")
+        return found[0] if found else None
+
+    def inner(self, key: str) -> Source | None:
+        """The object at a key, to be read in the same way."""
+        value = self.value(key)
+        return None if value is None else Source(value, self.at(key), self.notes)
+
+    def objects(self, key: str) -> list[Source]:
+        """The objects in the list at a key."""
+        value = self.value(key)
+        if value is None:
+            return []
+        if not isinstance(value, list | tuple):
+            raise self.wrong(key, "is not a list.", "Write a list of objects.")
+        listed = cast(Sequence[Any], value)
+        return [Source(one, f"{self.at(key)}[{index}]", self.notes) for index, one in enumerate(listed)]
+
+    def rest(self, why: str = "is not known here", *, known: Iterable[str] = ()) -> None:
+        """Tells of every key that nobody asked for. Raises InvalidConfiguration if one is nearly a known one.
+
+        ``known`` are keys that nobody has to ask for.
+        """
+        names = sorted({*self._asked, *known})
+        for key in self.data:
+            if key in self._asked or key in known:
+                continue
+            word = str(key)
+            missing = [name for name in names if self.data.get(name) in (None, "")]
+            if len(word) < 100 and (meant := _slip(word, missing)):
+                raise self.wrong(word[:80], "is not a known key.", f"Did you mean {meant}?")
+            self.note(word[:80], Fate.LEFT_OUT, why)
+
+    def _parsed(self, key: str, text: str) -> tuple[Mailbox, ...]:
+        try:
+            return parse_list(re.sub(r"(?:\s*,\s*)+(?=,|\Z)|\A(?:\s*,\s*)+", "", text))
+        except InvalidAddress as error:
+            raise self.wrong(key, f"is refused: {error.message}", error.hint) from None
+
+
+def written(mailbox: Mailbox) -> str:
+    """A mailbox as text that is read as the same one."""
+    name = mailbox.display_name
+    if not name:
+        return mailbox.address
+    if _QUOTED_NAME.search(name):
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        name = f'"{escaped}"'
+    return f"{name} <{mailbox.address}>"
+
+
+def literal(value: Any) -> Any:
+    """A value for a parameter of ours: what looks like a template in it stays as it is."""
+    return {"literal": value} if _BRACES.search(str(value)) else value
+
+
+def verbatim(value: str | None) -> str | None:
+    """A value for a credential of ours: ``${NAME}`` in it stays as it is."""
+    return None if value is None else re.sub(r"(?=\$\{[A-Za-z_][A-Za-z0-9_]*\})", "$", value)
+
+
+def _slip(word: str, names: Sequence[str]) -> str | None:
+    """The known name that ``word`` is spelt almost like; a longer or a shorter word is another word."""
+    meant = nearest(word, tuple(names))
+    return meant if meant and abs(len(meant) - len(word)) <= 2 and word[:1].lower() == meant[:1] else None
