@@ -46,6 +46,8 @@ def _yaml(text: bytes) -> Any:
         ) from None
     except yaml.YAMLError as error:
         raise InvalidConfiguration(_said(error), hint="Correct the YAML there.") from None
+    except InvalidConfiguration:
+        raise
     except (RecursionError, ValueError):
         raise _too_much("is nested too deeply") from None
 
@@ -63,6 +65,8 @@ class _Plain:
             raise _too_much(f"stands for more than {MAX_VALUES:,} values")
         if depth > MAX_DEPTH:
             raise _too_much(f"is nested deeper than {MAX_DEPTH} levels, or contains itself")
+        if node.tag.partition(":")[0] != "tag" or "python" in node.tag:
+            raise InvalidConfiguration(f"{_where(node)}: the tag {node.tag[:80]!a} is not read here.")
         if isinstance(node, self._yaml.ScalarNode):
             return None if node.style is None and node.value in _NOTHING else node.value
         if isinstance(node, self._yaml.SequenceNode):
@@ -78,8 +82,7 @@ class _Plain:
                 raise InvalidConfiguration(f"{_where(key_node)}: a key is not a text.")
             value = self.value(value_node, depth + 1)
             if key == "<<" and key_node.style is None:
-                several: Any = value if isinstance(value, list) else [value]
-                for one in reversed(several):
+                for one in reversed(_listed(value)):
                     merged |= one if isinstance(one, dict) else {}
                 continue
             if key in own:
@@ -88,6 +91,10 @@ class _Plain:
                 )
             own[key] = value
         return merged | own
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]  # pyright: ignore[reportUnknownVariableType]
 
 
 def _where(node: Any) -> str:
