@@ -57,7 +57,12 @@ class SmtpFields(AccountFields, _LoginFields):
             return None
         assert self.username
         assert self.password
-        return _MECHANISMS[self.auth_method](self.username, Secret(self.password.get_secret_value()))
+        kind = _MECHANISMS[self.auth_method]
+        return kind(self.username, Secret(self.password.get_secret_value()))
 
 
-_MECHANISMS = {"login": Login, "plain": Plain, "auto": PlainOrLogin}
+_MECHANISMS: dict[str, type[Login] | type[Plain] | type[PlainOrLogin]] = {
+    "login": Login,
+    "plain": Plain,
+    "auto": PlainOrLogin,
+}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nina_smtp.cli import files
+from nina_smtp.cli.exchange import add_export, add_import
 from nina_smtp.cli.observing import add_options, observing
 from nina_smtp.cli.output import FAILED, NO_CONNECTION, OK, print_json, say
 from nina_smtp.cli.recording import Subparsers, add_command, add_ledger, add_recording
@@ -32,7 +33,7 @@ def add_send(subparsers: Subparsers) -> None:
         action="append",
         help="the credential; given again, the next one to use where it is certain that nothing was sent",
     )
-    parser.add_argument("--input", metavar="INPUT.json", help="one item or a list of items")
+    parser.add_argument("--input", metavar="INPUT.json", help="one item, a list of items, or one a line")
     parser.add_argument(
         "--dry-run",
         nargs="?",
@@ -163,9 +164,16 @@ def login(options: argparse.Namespace) -> int:
 def add_run(subparsers: Subparsers) -> None:
     """``nina-smtp run WORKFLOW.json``."""
     parser = add_command(subparsers, "run", run, "Run a workflow file once, in this process.")
-    parser.add_argument("workflow", metavar="WORKFLOW.json", help="the workflow")
     parser.add_argument(
-        "--input", metavar="INPUT.json", help="what the trigger starts with, instead of its sample"
+        "workflow", metavar="WORKFLOW.json", help="the workflow: ours, or the file of another system"
+    )
+    parser.add_argument(
+        "--workflow", metavar="NAME", dest="chosen", help="which one, if the other system's file has several"
+    )
+    parser.add_argument(
+        "--input",
+        metavar="INPUT.json",
+        help="what the trigger starts with, instead of its sample: one JSON text, or one a line",
     )
     parser.add_argument(
         "--credential",
@@ -187,7 +195,14 @@ def run(options: argparse.Namespace) -> int:
 
     recording = Recording(options.ledger, options.idempotency_key, options.wait)
     with observing(options):
-        return run_workflow(options.workflow, options.input, options.credential, options.files, recording)
+        return run_workflow(
+            options.workflow,
+            options.input,
+            options.credential,
+            options.files,
+            recording,
+            chosen=options.chosen,
+        )
 
 
 # inbox
@@ -310,4 +325,6 @@ ALL = (
     add_describe,
     add_serve,
     add_verify,
+    add_import,
+    add_export,
 )

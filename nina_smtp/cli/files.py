@@ -12,7 +12,7 @@ from typing import Any, NoReturn, cast
 
 from nina_smtp.errors import InvalidCredential, NinaError, ParameterError
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def read_bytes(path: str, what: str) -> bytes:
@@ -31,15 +31,25 @@ def read_json(path: str, what: str) -> Any:
     """The JSON in a file. Raises ParameterError with line and column. A key may not be twice in an object."""
     data = read_bytes(path, what)
     try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_refuse)
+        return _loaded(data.decode("utf-8-sig"), path, what)
     except UnicodeDecodeError as error:
         raise _bad(path, what, f"octet {error.start} is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise _bad(path, what, f"line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise _bad(path, what, "it is nested too deeply") from None
-    except ValueError as error:
-        raise _bad(path, what, str(error)) from None
+
+
+def read_input(path: str) -> Any:
+    """What a node or a workflow starts with: JSON, or one JSON value a line. Raises ParameterError.
+
+    It is lines if the first one is a whole value and others follow: no single JSON text looks like that.
+    """
+    data = read_bytes(path, "input")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _bad(path, "input", f"octet {error.start} is not UTF-8") from None
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if len(lines) < 2 or not _is_json(lines[0][1]):
+        return _loaded(text, path, "input")
+    return [_loaded(line, path, "input", number) for number, line in lines]
 
 
 def read_object(path: str, what: str) -> Mapping[str, Any]:
@@ -56,11 +66,11 @@ def read_credential_file(path: str) -> Mapping[str, Any]:
 
 
 def expand(value: Any) -> Any:
-    """``value`` with ``${NAME}`` in its strings read from the environment. Raises InvalidCredential if
-    unset.
+    """``value`` with ``${NAME}`` in its strings read from the environment; ``$${NAME}`` stands for itself
+    without its first ``$``. Raises InvalidCredential if unset.
     """
     if isinstance(value, str):
-        return _VARIABLE.sub(lambda found: _variable(found[1]), value)
+        return _VARIABLE.sub(lambda found: found[0][1:] if found[1] else _variable(found[2]), value)
     if isinstance(value, Mapping):
         return {key: expand(inner) for key, inner in cast(Mapping[str, Any], value).items()}
     if isinstance(value, list):
@@ -71,7 +81,9 @@ def expand(value: Any) -> Any:
 def _variable(name: str) -> str:
     if name not in os.environ:
         raise InvalidCredential(
-            f"The environment has no variable {name}.", hint=f"Set it: export {name}=…", parameter=name
+            f"The environment has no variable {name}.",
+            hint=f"Set it: export {name}=… If ${{{name}}} is meant as it stands, write $${{{name}}}.",
+            parameter=name,
         )
     return os.environ[name]
 
@@ -83,6 +95,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"the key {twice!a} is twice in one object")
     return collected
+
+
+def _loaded(text: str, path: str, what: str, line: int | None = None) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse)
+    except json.JSONDecodeError as error:
+        place = f"line {line or error.lineno}, column {error.colno}"
+        raise _bad(path, what, f"{place}: {error.msg}") from None
+    except RecursionError:
+        raise _bad(path, what, "it is nested too deeply") from None
+    except ValueError as error:
+        raise _bad(path, what, f"line {line}: {error}" if line else str(error)) from None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _refuse(constant: str) -> NoReturn:

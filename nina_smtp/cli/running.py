@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from nina_smtp.api import check_key, outbox_of, read_credential
-from nina_smtp.catalog import default_catalog
+from nina_smtp.catalog import Catalog, default_catalog
 from nina_smtp.cli import files
+from nina_smtp.cli.importing import check, read_document, tell
 from nina_smtp.cli.login import with_token_file
 from nina_smtp.cli.output import FAILED, OK, TRY_LATER, print_json, say, status_of
+from nina_smtp.dialects.dialect import recognise
+from nina_smtp.dialects.documents import looks_like_json, parse
+from nina_smtp.dialects.imported import Fate, plain
 from nina_smtp.errors import ParameterError, error_from_dict
 from nina_smtp.workflow.blobs import FolderBlobStore
+from nina_smtp.workflow.model import Workflow
 from nina_smtp.workflow.run import NodeRun, Run, run
 from nina_smtp.workflow.schedule import NodeStatus, RunStatus
 from nina_smtp.workflow.validate import load, validate
@@ -39,27 +44,27 @@ def run_workflow(
     named: Sequence[str],
     folder: Path | None,
     recording: Recording | None = None,
+    *,
+    chosen: str | None = None,
 ) -> int:
-    """Runs the workflow in ``path`` and prints its run. Raises NinaError for anything wrong before it
-    starts.
+    """Runs the workflow in ``path``, ours or another system's, and prints its run.
+
+    ``chosen`` is the name of the one to run where there are several. Raises NinaError for anything wrong
+    before it starts.
     """
     catalog = default_catalog()
-    document = load(files.read_bytes(path, "workflow"))
-    if isinstance(document, dict) and "parameters" in document and "nodes" not in document:
-        raise ParameterError(
-            f"{path} is a node, not a workflow.",
-            hint="Send with it: nina-smtp send NODE.json …",
-            parameter="workflow",
-        )
-    document = _with_environment(document)
+    document, brought = _document(path, chosen, catalog)
     workflow = validate(document, catalog)
+    given = dict(map(_pair, named))
     credentials = {
         name: with_token_file(read_credential(files.read_credential_file(file)), file)
-        for name, file in map(_pair, named)
+        for name, file in given.items()
     }
+    for name in (_needed(workflow) & brought.keys()) - given.keys():
+        credentials[name] = read_credential(files.expand(brought[name]))
     if recording and recording.key is not None:
         check_key(recording.key)
-    items = files.read_json(input_path, "input") if input_path else None
+    items = files.read_input(input_path) if input_path else None
     _check_folder(folder)
     with tempfile.TemporaryDirectory(prefix="nina-smtp-") as temporary:
         blobs = FolderBlobStore(folder or Path(temporary))
@@ -129,6 +134,56 @@ def status_of_run(done: Run) -> int:
     if any(node.outputs.get("success") for node in done.nodes.values()):
         return FAILED
     return status_of(error_from_dict(errors[0]))
+
+
+def _document(path: str, chosen: str | None, catalog: Catalog) -> tuple[Any, Mapping[str, Any]]:
+    """The workflow to run, and the credentials that come with it, by name."""
+    data = files.read_bytes(path, "workflow")
+    document = load(data) if looks_like_json(data) else parse(data)
+    ours = isinstance(document, dict) and "nodes" in document and "edges" in document
+    if ours or not (found := recognise(document)):
+        if isinstance(document, dict) and not ours and "workflow" not in document and "nodes" not in document:
+            raise _not_a_workflow(path, is_node="parameters" in document)
+        return _with_environment(document), {}
+    imported = read_document(document, path, found.name)
+    check(imported, catalog)
+    tell(imported.notes, (Fate.WARNING, Fate.LEFT_OUT))
+    names = [str(workflow["name"]) for workflow in imported.workflows]
+    if chosen is not None and chosen not in names:
+        raise ParameterError(
+            f"There is no workflow {chosen[:80]!a} that can be run.",
+            hint=f"There are: {', '.join(names) or 'none'}.",
+            parameter="workflow",
+        )
+    fitting = [one for one in imported.workflows if chosen in (None, one["name"])]
+    if len(fitting) != 1:
+        raise _not_one(path, names, found.title)
+    return plain(fitting[0]), imported.credentials
+
+
+def _not_one(path: str, names: Sequence[str], title: str) -> ParameterError:
+    if names:
+        message = f"{path} has {len(names)} workflows."
+        return ParameterError(
+            message, hint=f"Name one with --workflow: {', '.join(names)}.", parameter="workflow"
+        )
+    return ParameterError(
+        f"{path} ({title}) has no workflow that can be run.",
+        hint=f"Bring it here: nina-smtp import {path} --to DIR. Then send with the node and the credential.",
+        parameter="workflow",
+    )
+
+
+def _not_a_workflow(path: str, *, is_node: bool) -> ParameterError:
+    what = "a node, not" if is_node else "not"
+    return ParameterError(
+        f"{path} is {what} a workflow.", hint="Send with a node: nina-smtp send NODE.json …",
+        parameter="workflow",
+    )  # fmt: skip
+
+
+def _needed(workflow: Workflow) -> set[str]:
+    return {one for node in workflow.nodes if not node.disabled for one in node.route if isinstance(one, str)}
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ def run_send(options: argparse.Namespace) -> int:
     """Sends what the files say. Raises NinaError for what is wrong before anything is sent."""
     node = files.read_object(options.node, "node")
     credentials = [files.read_credential_file(path) for path in options.credential]
-    items: Any = files.read_json(options.input, "input") if options.input else {}
+    items: Any = files.read_input(options.input) if options.input else {}
     task = mail_task(node, credentials, items, key=options.idempotency_key)
     first, *others = map(with_token_file, (task.credential, *task.fallbacks), options.credential)
     task = replace(task, credential=first, fallbacks=others, patience=options.wait)

@@ -19,12 +19,17 @@ _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})
 
 def parse(text: bytes) -> Any:
     """JSON if it looks like that, else YAML. Raises InvalidConfiguration, naming line and column."""
-    if text.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"["):
+    if looks_like_json(text):
         try:
             return load(text)
         except NinaError as error:
             raise InvalidConfiguration(error.message, hint=error.hint) from None
     return _yaml(text)
+
+
+def looks_like_json(text: bytes) -> bool:
+    """Whether a text begins as a JSON object or list does."""
+    return text.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] in (b"{", b"[")
 
 
 def _yaml(text: bytes) -> Any:

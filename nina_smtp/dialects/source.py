@@ -48,7 +48,8 @@ class Source:
         """Says what became of a key; once said, it stays said."""
         place = self.at(key)
         self._asked.add(key)
-        if len(self.notes) < MAX_NOTES and all(note.place != place for note in self.notes):
+        room = len(self.notes) < MAX_NOTES or fate is Fate.WARNING  # a flood of others hides no warning
+        if room and all(note.place != place for note in self.notes):
             self.notes.append(Note(place, fate, message, becomes))
 
     def has(self, key: str) -> bool:
@@ -116,7 +117,7 @@ class Source:
     def mailboxes(self, key: str, becomes: str | None = None, *, required: bool = False) -> list[str] | None:
         """Mailboxes, one text each, from a text with commas or a list. Blanks between commas are left out."""
         value = self.value(key, becomes)
-        listed: list[Any] = list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]
+        listed = as_list(value)
         found: list[str] = []
         for index, one in enumerate(listed):
             where = f"{key}[{index}]" if isinstance(value, list | tuple) else key
@@ -171,6 +172,11 @@ class Source:
             return parse_list(re.sub(r"(?:\s*,\s*)+(?=,|\Z)|\A(?:\s*,\s*)+", "", text))
         except InvalidAddress as error:
             raise self.wrong(key, f"is refused: {error.message}", error.hint) from None
+
+
+def as_list(value: object) -> list[Any]:
+    """The elements of a list, or the one value there is."""
+    return list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]
 
 
 def written(mailbox: Mailbox) -> str:

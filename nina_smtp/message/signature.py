@@ -67,6 +67,16 @@ def verify(
     return Verdict(plain, judged, signed_at)
 
 
+def is_signed(secret_key: str, content: bytes, signature: str) -> bool:
+    """Whether ``signature`` is that of exactly these octets: LimaCharlie's ``lc-signature`` of a webhook.
+
+    In constant time. Raises InvalidSignature for an empty key.
+    """
+    if not secret_key:
+        raise InvalidSignature("The key of a signature is empty.", parameter="key")
+    return _judge(signature.strip(), _hmac(secret_key, content)) == "valid"
+
+
 def canonical_text(text: str) -> bytes:
     """``text`` in UTF-8 with LF line ends: what both sides sign. Raises ParameterError for a surrogate."""
     return canonical(text).replace(b"\r\n", b"\n")

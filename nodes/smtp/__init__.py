@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from nina_smtp.delivery.mailnode import Built, Callbacks, Depth, OnMessage, OnProgress, OnResult
 from nina_smtp.delivery.result import Results, Status
+from nina_smtp.delivery.schema import RESULT_SCHEMA
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.forms import fill_in
 from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
@@ -15,7 +16,6 @@ from nina_smtp.workflow.items import Item
 from .courier import Courier
 from .forms import NodeFields, SendFields, SendRawFields
 from .rehearsal import Rehearsal
-from .schema import OUTPUT_SCHEMA
 from .work import Work, plan_of
 
 
@@ -28,7 +28,7 @@ class SmtpNode(NodeType):
     aliases = ("mail", "email", "e-mail", "send", "notify", "alert", "message")
     config = NodeFields
     operations: ClassVar = {"send": SendFields, "sendRaw": SendRawFields}
-    output_schema = OUTPUT_SCHEMA
+    output_schema = RESULT_SCHEMA
     credentials = ("smtp", "smtpOAuth2")
     outputs = ("success", "error")
 

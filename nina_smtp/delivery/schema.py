@@ -1,4 +1,4 @@
-"""What an output item of the SMTP node looks like, so that later nodes can offer its paths before any run."""
+"""What the result of a mail looks like as JSON, so that later nodes can offer its paths before any run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 _ADDRESSES = {"type": "array", "items": {"type": "string"}}
 
-OUTPUT_SCHEMA: dict[str, Any] = {
+RESULT_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["status", "accepted", "rejected", "attempts", "durationMs", "sources", "warnings", "item"],
     "properties": {

@@ -1,0 +1,163 @@
+"""Texts with values inserted into them: what other systems' expressions are as templates of ours, and back.
+
+A text comes as pieces, the expressions in it already read by whoever knows their language. Only what is said
+exactly becomes a template; for anything else there is no Insert, and the reader refuses the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from nina_smtp.dialects.source import Source, literal
+from nina_smtp.parameters.paths import Step
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SAYABLE = re.compile(r"""[^"\\{}%\x00-\x1f\x7f]+|[^'\\{}%\x00-\x1f\x7f]+""")
+_WORDS_OF_LIQUID = frozenset(
+    {
+        *("nil", "null", "none", "true", "false", "empty", "blank", "and", "or", "not", "contains", "in"),
+        *("if", "else", "for", "as", "with", "True", "False", "None"),
+    }
+)
+_BRACE = '{{ "{" }}'
+_OPENING = re.compile(r"\{(?=[{%]|\Z)")
+_BRACKETS = r"""\["[^"\\]*"\]|\['[^'\\]*'\]"""
+_OUTPUT = re.compile(
+    rf"""\{{\{{ "\{{" \}}\}}|\{{\{{\s*((?:[A-Za-z_]\w*|{_BRACKETS})(?:\.[A-Za-z_]\w*|\[\d{{1,9}}\]|{_BRACKETS})*)"""
+    r"(\s*\|\s*raw)?\s*\}\}",
+    re.ASCII,
+)
+_STEP = re.compile(r"""([A-Za-z_]\w*)|\[(\d{1,9})\]|\["([^"]*)"\]|\['([^']*)'\]""", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A value of the item; ``raw`` into HTML as it is."""
+
+    steps: tuple[Step, ...]
+    raw: bool = False
+
+    def __str__(self) -> str:
+        """As Liquid has it."""
+        text = ""
+        for step in self.steps:
+            if isinstance(step, int):
+                text += f"[{step}]"
+            elif _NAME.fullmatch(step) and step not in _WORDS_OF_LIQUID:
+                text += f".{step}" if text else step
+            else:
+                text += f"['{step}']" if '"' in step else f'["{step}"]'
+        return f"{{{{ {text}{' | raw' if self.raw else ''} }}}}"
+
+
+Piece = str | Insert
+Pieces = Sequence[Piece]
+
+
+def insert(steps: Sequence[Step], *, raw: bool = False) -> Insert | None:
+    """The value at a path, or None if a template cannot name it."""
+    sayable = all(0 <= s < 10**9 if isinstance(s, int) else _SAYABLE.fullmatch(s) for s in steps)
+    return Insert(tuple(steps), raw) if sayable and steps and isinstance(steps[0], str) else None
+
+
+def parameter(pieces: Pieces) -> Any:
+    """The value for a parameter of ours. An empty text is one, too."""
+    if any(isinstance(piece, Insert) for piece in pieces):
+        return "".join(
+            _OPENING.sub(lambda _: _BRACE, p) if isinstance(p, str) else str(p) for p in joined(pieces)
+        )
+    text = "".join(map(str, pieces))
+    return literal(text) if text else {"literal": ""}
+
+
+def joined(pieces: Pieces) -> list[Piece]:
+    """The same with no two texts in a row, and none that is empty."""
+    found: list[Piece] = []
+    for piece in pieces:
+        if piece and isinstance(piece, str) and found and isinstance(found[-1], str):
+            found[-1] += piece
+        elif piece:
+            found.append(piece)
+    return found
+
+
+def pieces_of(value: object) -> list[Piece] | None:
+    """What a parameter of ours is made of; None if it is more than texts and paths."""
+    if isinstance(value, Mapping):
+        held = cast(Mapping[str, Any], value)
+        return [held["literal"]] if set(held) == {"literal"} and isinstance(held["literal"], str) else None
+    if not isinstance(value, str):
+        return None
+    found: list[Piece] = []
+    position = 0
+    for match in _OUTPUT.finditer(value):
+        before = value[position : match.start()]
+        if "{{" in before or "{%" in before:
+            return None
+        found += [before, _insert_of(match) if match[1] else "{"]
+        position = match.end()
+    rest = value[position:]
+    return None if "{{" in rest or "{%" in rest else joined([*found, rest])
+
+
+def _insert_of(match: re.Match[str]) -> Insert:
+    steps: list[Step] = []
+    for name, index, double, single in _STEP.findall(match[1]):
+        steps.append(int(index) if index else name or double or single)
+    return Insert(tuple(steps), match[2] is not None)
+
+
+def mailboxes(source: Source, key: str, texts: Sequence[Pieces]) -> Any:
+    """The value for a parameter with mailboxes: one for each comma, those without an insert checked.
+
+    One insert that is all there is may be a list; so it stays the whole parameter.
+    """
+    if len(texts) == 1 and len(only := _stripped(texts[0])) == 1 and isinstance(only[0], Insert):
+        return str(only[0])
+    found: list[Any] = []
+    for element in (one for text in texts for one in _elements(text)):
+        if all(isinstance(piece, str) for piece in element):
+            place = Source({key: "".join(map(str, element))}, source.place, source.notes)
+            found += [literal(one) for one in place.mailboxes(key) or ()]
+        else:
+            found.append(parameter(element))
+    return found
+
+
+def _elements(pieces: Pieces) -> list[list[Piece]]:
+    """Cut at the commas that are not between double quotes."""
+    found: list[list[Piece]] = [[]]
+    quoted = False
+    for piece in joined(pieces):
+        if isinstance(piece, Insert):
+            found[-1].append(piece)
+            continue
+        first = True
+        for part in re.split(r'("(?:[^"\\]|\\.)*"|"|,)', piece, flags=re.DOTALL):
+            if part == "," and not quoted:
+                found.append([])
+                continue
+            quoted ^= part == '"'
+            found[-1].append(part)
+            first = False
+        del first
+    return [stripped for element in found if (stripped := _stripped(element))]
+
+
+def _stripped(pieces: Pieces) -> list[Piece]:
+    found = joined(pieces)
+    if found and isinstance(found[0], str):
+        found[0] = found[0].lstrip()
+    if found and isinstance(found[-1], str):
+        found[-1] = found[-1].rstrip()
+    return joined(found)
+
+
+def listed(value: object, say: Callable[[list[Piece]], str]) -> list[str] | None:
+    """The mailboxes of a parameter of ours, each said as the dialect says its pieces; None if it cannot."""
+    values: list[Any] = list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]
+    taken = [pieces_of(one) for one in values]
+    return None if any(one is None for one in taken) else [say(one) for one in taken if one]

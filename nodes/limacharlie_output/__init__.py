@@ -1,0 +1,115 @@
+"""The LimaCharlie output: one mail for each detection, event, audit, deployment or artifact element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, cast
+
+from nina_smtp.catalog import default_catalog
+from nina_smtp.delivery.schema import RESULT_SCHEMA
+from nina_smtp.dialects.limacharlie.mail import Letter, Output
+from nina_smtp.errors import NinaError, ParameterError
+from nina_smtp.forms import fill_in
+from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
+from nina_smtp.workflow.items import Item
+
+from .form import OutputFields
+
+
+class LimaCharlieOutput(NodeType):
+    """Makes a mail of each element, and has the node that sends mail send them."""
+
+    type = "limacharlie_output"
+    title = "LimaCharlie output"
+    description = "Sends one mail for each element of a LimaCharlie stream, as its SMTP output does."
+    aliases = ("limacharlie", "lc", "edr", "detection", "detect", "alert", "webhook", "soc", "mail")
+    config = OutputFields
+    credentials = ("smtp", "smtpOAuth2")
+    outputs = ("success", "error", "filtered")
+    output_schema: ClassVar[Mapping[str, Any]] = RESULT_SCHEMA
+
+    def check(self, config: Mapping[str, Any]) -> None:
+        """Raises ParameterError, naming the field: also for a malformed address and a template."""
+        fields = fill_in(OutputFields, config, ParameterError)
+        _output(fields).check()
+        for ours, theirs in _ADDRESSES.items():
+            try:
+                _mail_node().check(_mail_config(fields, only=ours))
+            except NinaError as error:
+                error.parameter = (error.parameter or ours).replace(ours, theirs, 1)
+                raise
+
+    async def execute(self, task: Task) -> Outputs:
+        """The results of the mails, as the node that sends mail has them; ``filtered`` has the elements that
+        a filter kept back, each beside the reason.
+        """
+        fields = fill_in(OutputFields, task.config, ParameterError)
+        output = _output(fields)
+        sent: list[int] = []
+        filtered: list[Item] = []
+        letters: list[Letter] = []
+        for index, item in enumerate(task.items):
+            if reason := output.why_not(item.json):
+                filtered.append(Item({"element": dict(item.json), "filteredBy": reason}, item.lineage))
+            else:
+                sent.append(index)
+                letters.append(output.letter(item.json))
+        items = [
+            Item(letter.as_dict(), task.items[index].lineage)
+            for index, letter in zip(sent, letters, strict=True)
+        ]
+        mails = replace(task, config=_mail_config(fields), items=items)
+        try:
+            outputs = await _mail_node().execute(mails)
+        except NodeFailed as failure:
+            raise NodeFailed(failure.cause, _told(failure.outputs, sent, letters)) from None
+        return {**_told(outputs, sent, letters), "filtered": filtered}
+
+
+def _mail_node() -> NodeType:
+    return default_catalog().node("smtp")
+
+
+_ADDRESSES = {"to": "destEmail", "cc": "ccEmail", "bcc": "bccEmail", "from": "fromEmail"}
+
+
+def _output(fields: OutputFields) -> Output:
+    return Output(fields.stream, fields.is_readable, fields.subject, fields.template, fields.filters)
+
+
+def _mail_config(fields: OutputFields, only: str | None = None) -> Mapping[str, Any]:
+    addresses = {
+        "to": fields.dest_email,
+        "cc": fields.cc_email,
+        "bcc": fields.bcc_email,
+        "from": fields.from_email,
+    }
+    given = {
+        name: {"literal": value}
+        for name, value in addresses.items()
+        if value and (only is None or name == only)
+    }
+    options = {
+        "autoExtract": "off",
+        "onError": fields.on_error,
+        "onPartial": fields.on_partial,
+        "onUncertain": fields.on_uncertain,
+    }
+    return {"resource": "email", "operation": "send", "parameters": given, "options": options}
+
+
+def _told(outputs: Outputs, sent: Sequence[int], letters: Sequence[Letter]) -> dict[str, Sequence[Item]]:
+    """The results, each under the number of its element, and with what its letter has to tell."""
+    return {
+        port: [_result(item, sent, letters) for item in items] for port, items in outputs.items()
+    }  # fmt: skip
+
+
+def _result(item: Item, sent: Sequence[int], letters: Sequence[Letter]) -> Item:
+    number = item.json["item"]
+    told = [*cast("list[str]", item.json["warnings"]), *letters[number].warnings]
+    return Item({**item.json, "item": sent[number], "warnings": told}, item.lineage)
+
+
+NODE = LimaCharlieOutput()
