@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from nina_smtp.catalog import default_catalog
 from nina_smtp.delivery.schema import RESULT_SCHEMA
@@ -101,14 +101,12 @@ def _mail_config(fields: OutputFields, only: str | None = None) -> Mapping[str, 
 
 def _told(outputs: Outputs, sent: Sequence[int], letters: Sequence[Letter]) -> dict[str, Sequence[Item]]:
     """The results, each under the number of its element, and with what its letter has to tell."""
-    return {
-        port: [_result(item, sent, letters) for item in items] for port, items in outputs.items()
-    }  # fmt: skip
+    return {port: [_result(item, sent, letters) for item in items] for port, items in outputs.items()}
 
 
 def _result(item: Item, sent: Sequence[int], letters: Sequence[Letter]) -> Item:
-    number = item.json["item"]
-    told = [*cast("list[str]", item.json["warnings"]), *letters[number].warnings]
+    number = int(item.json["item"])
+    told = [*item.json["warnings"], *letters[number].warnings]
     return Item({**item.json, "item": sent[number], "warnings": told}, item.lineage)
 
 

@@ -83,6 +83,11 @@ def _credential(source: Source) -> Json:
     starttls = source.flag("is_starttls", "credential.encryption") or False
     login = source.flag("is_authlogin", "credential.authMethod") or False
     host, port = _host_and_port(source)
+    for key in ("username", "password", "secret_key"):
+        if str(source.data.get(key)).startswith("hive://"):
+            raise source.wrong(
+                key, "is kept in LimaCharlie's own store.", "Write ${NAME}, from the environment."
+            )
     username, password = source.text("username", "credential.username"), source.text("password")
     if (username is None) != (password is None):
         missing = "username" if username is None else "password"
