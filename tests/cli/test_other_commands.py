@@ -124,7 +124,7 @@ def test_everything_wrong_with_a_workflow_is_said_at_once(cli, write) -> None:
 def test_the_description_has_a_schema_for_everything(cli) -> None:
     described = cli("describe").json
     nodes = {node["type"]: node for node in described["nodes"]}
-    assert set(nodes) == {"manual_trigger", "smtp", "table_to_file"}
+    assert set(nodes) == {"limacharlie_output", "manual_trigger", "smtp", "table_to_file"}
     assert set(nodes["smtp"]["operations"]) == {"send", "sendRaw"}
     assert nodes["smtp"]["operations"]["send"]["required"] == ["to", "subject", "body"]
     smtp, oauth = described["credentials"]

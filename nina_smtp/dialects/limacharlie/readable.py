@@ -57,7 +57,7 @@ def _head(known: Facts, colour: str) -> str:
     if known.severity:
         badge = (
             f'<span style="background:{colour};color:#ffffff;border-radius:10px;padding:3px 10px;'
-            f'font-size:12px;font-weight:600">{known.severity.value.capitalize()}</span> &nbsp;'
+            f'font-size:12px;font-weight:600;margin-right:6px">{known.severity.value.capitalize()}</span> '
         )
     return (
         f'<div style="font-size:13px;line-height:1.6;color:{SOFT}">{badge}LimaCharlie {known.title}</div>\n'

@@ -2,7 +2,7 @@
 
 They know what Go's do: ``{{ .routing.hostname }}``, pipelines, variables, ``if``, ``with``, ``range``,
 ``break``, ``{{- -}}``, comments, Go's functions but ``call``, and LimaCharlie's own
-(:mod:`nina_smtp.dialects.limacharlie.template_helpers`). One template is all there is: ``define``,
+(:mod:`nina_smtp.dialects.limacharlie.gotemplate.helpers`). One template is all there is: ``define``,
 ``template`` and ``block`` are refused. Where this differs from Go, it is for people who read mail:
 
 - A missing key and null are *nothing*: an empty text, where Go prints ``<no value>`` (LimaCharlie's pages
@@ -25,10 +25,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from nina_smtp.dialects.limacharlie.template_budget import MAX_TEMPLATE, Fault
-from nina_smtp.dialects.limacharlie.template_nodes import Node
-from nina_smtp.dialects.limacharlie.template_parser import parse
-from nina_smtp.dialects.limacharlie.template_run import Run
+from nina_smtp.dialects.limacharlie.gotemplate.budget import MAX_TEMPLATE, Fault
+from nina_smtp.dialects.limacharlie.gotemplate.nodes import Node
+from nina_smtp.dialects.limacharlie.gotemplate.parser import parse
+from nina_smtp.dialects.limacharlie.gotemplate.run import Run
 from nina_smtp.errors import TemplateError
 
 __all__ = ["MAX_TEMPLATE", "Template", "compile_template"]

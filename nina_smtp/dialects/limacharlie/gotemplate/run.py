@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
-from nina_smtp.dialects.limacharlie.template_budget import Budget, Fault, Means, octets
-from nina_smtp.dialects.limacharlie.template_functions import FUNCTIONS, escaped
-from nina_smtp.dialects.limacharlie.template_nodes import (
+from nina_smtp.dialects.limacharlie.gotemplate.budget import Budget, Fault, Means, octets
+from nina_smtp.dialects.limacharlie.gotemplate.functions import FUNCTIONS, escaped
+from nina_smtp.dialects.limacharlie.gotemplate.nodes import (
     Call,
     Expression,
     If,
@@ -21,7 +21,7 @@ from nina_smtp.dialects.limacharlie.template_nodes import (
     Slot,
     Text,
 )
-from nina_smtp.dialects.limacharlie.template_values import (
+from nina_smtp.dialects.limacharlie.gotemplate.values import (
     Html,
     admitted,
     entries,

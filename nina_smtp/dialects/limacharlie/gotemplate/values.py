@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
-from nina_smtp.dialects.limacharlie.template_budget import MAX_DEPTH, Budget, Fault, Pieces
+from nina_smtp.dialects.limacharlie.gotemplate.budget import MAX_DEPTH, Budget, Fault, Pieces
 
 _DEEP = f"A list or object is nested deeper than {MAX_DEPTH}."
 _DEEP_HINT = "Print a smaller part of the element."

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nina_smtp.dialects.limacharlie.template_budget import MAX_DEPTH, Budget, Fault, Pieces
-from nina_smtp.dialects.limacharlie.template_values import (
+from nina_smtp.dialects.limacharlie.gotemplate.budget import MAX_DEPTH, Budget, Fault, Pieces
+from nina_smtp.dialects.limacharlie.gotemplate.values import (
     float_text,
     go_type,
     is_list,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from nina_smtp.dialects.limacharlie.template_budget import MAX_DEPTH, Fault
-from nina_smtp.dialects.limacharlie.template_nodes import If, Leave, Node, Pipeline, Range, Text
-from nina_smtp.dialects.limacharlie.template_pipelines import Cursor, Names, pipeline
-from nina_smtp.dialects.limacharlie.template_text import Action, Token, pieces
+from nina_smtp.dialects.limacharlie.gotemplate.budget import MAX_DEPTH, Fault
+from nina_smtp.dialects.limacharlie.gotemplate.nodes import If, Leave, Node, Pipeline, Range, Text
+from nina_smtp.dialects.limacharlie.gotemplate.pipelines import Cursor, Names, pipeline
+from nina_smtp.dialects.limacharlie.gotemplate.text import Action, Token, pieces
 
 _REFUSED = frozenset({"define", "template", "block"})
 _STATEMENTS = frozenset({"if", "with", "range", "else", "end", "break", "continue"}) | _REFUSED

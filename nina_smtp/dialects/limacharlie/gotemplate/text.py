@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from nina_smtp.dialects.limacharlie.template_budget import Fault
+from nina_smtp.dialects.limacharlie.gotemplate.budget import Fault
 
 _SPACE = " \t\r\n"
 _KEY_HINT = 'A name has letters, digits and _ only. For another key write {{ index . "the-key" }}.'

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from nina_smtp.dialects.limacharlie.template_budget import Fault
+from nina_smtp.dialects.limacharlie.gotemplate.budget import Fault
 
 _MAX = 200  # characters of a layout or a time
 _CHUNK = re.compile(
@@ -50,7 +50,7 @@ _READ = {
     "5": (r"(\d{1,2})", "second"),
     "PM": (r"(AM|PM)", "half_day"),
     "pm": (r"(am|pm)", "half_day"),
-    "MST": (r"(UTC|GMT[+-]\d{1,2}|[A-Z]{3,5}|[+-]\d{2}(?:\d{2})?)", "zone"),
+    "MST": (r"([A-Z]{3,5}|[+-]\d{2}(?:\d{2})?)", "zone"),
 }
 _HINT = "A layout shows how Mon Jan 2 15:04:05 MST 2006 is written; from may also be epoch_s or epoch_ms."
 
@@ -124,11 +124,11 @@ def _unreadable() -> Fault:
 
 def _past(literal: str, text: str, position: int) -> int:
     """Where the text goes on after a literal of the layout; a space in it stands for any number."""
-    for char in literal:
-        if char == " ":
-            while text[position : position + 1] == " ":
-                position += 1
-        elif text[position : position + 1] == char:
+    for number, char in enumerate(literal):
+        found = text[position : position + 1]
+        if char == " " and (found in ("", " ") or literal[number - 1 : number] == " "):
+            position += len(text[position:]) - len(text[position:].lstrip(" "))
+        elif found == char:
             position += 1
         else:
             raise _unreadable()
@@ -198,8 +198,6 @@ def _zone(found: dict[str, str]) -> tuple[int, str]:
         raise _unreadable()
     offset = int(digits[:2]) * 3600 + int(digits[2:4]) * 60 + int(digits[4:6])
     offset = -offset if written.startswith("-") else offset
-    if name.startswith("GMT") and name[3:]:
-        offset = int(name[3:]) * 3600
     if "zone" not in found:
         name = "" if offset else "UTC"
     return offset, name
@@ -256,6 +254,6 @@ def _zone_written(chunk: str, moment: Moment) -> str:
     sign, size = "-" if moment.offset < 0 else "+", abs(moment.offset)
     hours, minutes, seconds = f"{size // 3600:02}", f"{size // 60 % 60:02}", f"{size % 60:02}"
     if chunk == "MST":
-        return sign + hours + (minutes if minutes != "00" else "")
+        return sign + hours + minutes
     count = sum(char.isdigit() for char in chunk) // 2
     return sign + (":" if ":" in chunk else "").join((hours, minutes, seconds)[:count])

@@ -6,10 +6,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from difflib import get_close_matches
 
-from nina_smtp.dialects.limacharlie.template_budget import MAX_DEPTH, MAX_STEPS, Fault
-from nina_smtp.dialects.limacharlie.template_functions import ARITIES
-from nina_smtp.dialects.limacharlie.template_nodes import Call, Expression, Literal, Path, Pipeline, Slot
-from nina_smtp.dialects.limacharlie.template_text import Token, character, number, unquoted
+from nina_smtp.dialects.limacharlie.gotemplate.budget import MAX_DEPTH, MAX_STEPS, Fault
+from nina_smtp.dialects.limacharlie.gotemplate.functions import ARITIES
+from nina_smtp.dialects.limacharlie.gotemplate.nodes import Call, Expression, Literal, Path, Pipeline, Slot
+from nina_smtp.dialects.limacharlie.gotemplate.text import Token, character, number, unquoted
 
 _WORDS = {"true": True, "false": False, "nil": None}
 

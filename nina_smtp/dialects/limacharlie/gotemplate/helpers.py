@@ -12,9 +12,9 @@ import json as stdlib_json
 import re
 from typing import Any
 
-from nina_smtp.dialects.limacharlie.template_budget import MAX_DEPTH, Fault, Means, Pieces, octets
-from nina_smtp.dialects.limacharlie.template_time import epoch, format_time, parse_time
-from nina_smtp.dialects.limacharlie.template_values import (
+from nina_smtp.dialects.limacharlie.gotemplate.budget import MAX_DEPTH, Fault, Means, Pieces, octets
+from nina_smtp.dialects.limacharlie.gotemplate.time import epoch, format_time, parse_time
+from nina_smtp.dialects.limacharlie.gotemplate.values import (
     admitted,
     field,
     float_text,
@@ -94,7 +94,7 @@ def _write_json(pieces: Pieces, value: Any, newline: str | None, depth: int) -> 
         pieces.add((newline or "" if value else "") + closing)
 
 
-def parsetime(values: list[Any], _means: Means) -> str:
+def parsetime(values: list[Any], means: Means) -> str:
     """A time in another format: ``parsetime "{\\"from\\": …, \\"to\\": …}" .ts``, with the layouts of Go.
 
     ``from`` may be epoch_s or epoch_ms.
@@ -103,6 +103,7 @@ def parsetime(values: list[Any], _means: Means) -> str:
     if value is None:
         return ""
     layouts = _layouts(form)
+    means.budget.step(len(form) // 8)
     if layouts["from"] in ("epoch_s", "epoch_ms"):
         moment = epoch(value, 1000 if layouts["from"] == "epoch_ms" else 1)
     else:

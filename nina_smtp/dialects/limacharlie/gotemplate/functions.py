@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 from urllib.parse import quote_plus
 
-from nina_smtp.dialects.limacharlie import template_helpers as helpers
-from nina_smtp.dialects.limacharlie.template_budget import Budget, Fault, Means, octets
-from nina_smtp.dialects.limacharlie.template_printf import formatted
-from nina_smtp.dialects.limacharlie.template_values import (
+from nina_smtp.dialects.limacharlie.gotemplate import helpers
+from nina_smtp.dialects.limacharlie.gotemplate.budget import Budget, Fault, Means, octets
+from nina_smtp.dialects.limacharlie.gotemplate.printf import formatted
+from nina_smtp.dialects.limacharlie.gotemplate.values import (
     Html,
     admitted,
     field,
@@ -145,7 +145,9 @@ def _index(values: list[Any], means: Means) -> Any:
             return None
         if is_object(value):
             if not isinstance(key, str):
-                raise Fault(f"An object has no {kind(key)} as a key.", 'Write its key as a text: "hostname".')
+                raise Fault(
+                    f"A key of an object is a text, not {kind(key)}.", 'Write its key as a text: "hostname".'
+                )
             value = field(value, key)
         elif isinstance(value, str):
             means.budget.work(len(value))
