@@ -8,7 +8,7 @@
     │   ├── UnknownParameter                   no such key; names the nearest one
     │   ├── InvalidAddress                     not a mailbox (RFC 5321 4.1.2), or not one we would send to
     │   ├── InvalidAttachment                  bad base64, file name, content type or content id
-    │   ├── TemplateError                      a Liquid template that cannot be read or filled in
+    │   ├── TemplateError                      a template that cannot be read or filled in
     │   ├── ExtractError                       a JSONPath that cannot be read, or that finds too much
     │   ├── RecipientNotAllowed                the credential's recipient policy says no
     │   ├── LoopSuspected                      so many mails to one address look like a loop
@@ -155,7 +155,7 @@ class InvalidAttachment(ParameterError):
 
 
 class TemplateError(ParameterError):
-    """A Liquid template that cannot be parsed, or that asks for what the item does not have."""
+    """A template that cannot be parsed, or that asks for what the item does not have."""
 
     type = "templateError"
 

@@ -44,6 +44,13 @@ class Source:
         """An error that names the key."""
         return InvalidConfiguration(f"{self.at(key)} {message}", hint=hint, parameter=self.at(key))
 
+    def missing(self, key: str) -> InvalidConfiguration:
+        """The error for a key that is required; a slip of the pen is named."""
+        words = [str(word) for word in self.data if word not in self._asked and len(str(word)) < 100]
+        slip = next((word for word in words if _slip(word, [key])), None)
+        hint = f"There is {slip}: did you mean {key}?" if slip else f"Give {key} a value."
+        return self.wrong(key, "is required.", hint)
+
     def note(self, key: str, fate: Fate, message: str = "", becomes: str | None = None) -> None:
         """Says what became of a key; once said, it stays said."""
         place = self.at(key)
@@ -70,7 +77,7 @@ class Source:
         value = self.value(key, becomes)
         if value is None:
             if required:
-                raise self.wrong(key, "is required.", f"Give {key} a value.")
+                raise self.missing(key)
             return None
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             raise self.wrong(key, "is not a text.", f"Write {key} as a text.")
@@ -127,7 +134,7 @@ class Source:
                 raise self.wrong(where, "is not a mailbox.", "Write it as a text: SOC <soc@corp.example>.")
             found += [written(mailbox) for mailbox in self._parsed(where, one)]
         if not found and required:
-            raise self.wrong(key, "is required.", "Give at least one mailbox.")
+            raise self.missing(key)
         return found or None
 
     def mailbox(self, key: str, becomes: str | None = None) -> str | None:

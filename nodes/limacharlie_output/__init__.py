@@ -6,11 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from pydantic.alias_generators import to_camel
+
 from nina_smtp.catalog import default_catalog
+from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.schema import RESULT_SCHEMA
-from nina_smtp.dialects.limacharlie.mail import Letter, Output
+from nina_smtp.dialects.limacharlie.mail import Letter, Output, seed_of
+from nina_smtp.dialects.source import as_list
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.forms import fill_in
+from nina_smtp.message import parse_list, parse_mailbox
 from nina_smtp.node import NodeFailed, NodeType, Outputs, Task
 from nina_smtp.workflow.items import Item
 
@@ -33,12 +38,10 @@ class LimaCharlieOutput(NodeType):
         """Raises ParameterError, naming the field: also for a malformed address and a template."""
         fields = fill_in(OutputFields, config, ParameterError)
         _output(fields).check()
-        for ours, theirs in _ADDRESSES.items():
-            try:
-                _mail_node().check(_mail_config(fields, only=ours))
-            except NinaError as error:
-                error.parameter = (error.parameter or ours).replace(ours, theirs, 1)
-                raise
+        _mail_node().check(_mail_config(fields))
+        for name in _ADDRESSES.values():
+            for one in as_list(getattr(fields, name) or []):
+                _check_mailboxes(name, one)
 
     async def execute(self, task: Task) -> Outputs:
         """The results of the mails, as the node that sends mail has them; ``filtered`` has the elements that
@@ -46,6 +49,8 @@ class LimaCharlieOutput(NodeType):
         """
         fields = fill_in(OutputFields, task.config, ParameterError)
         output = _output(fields)
+        key = task.credential.secret_key if isinstance(task.credential, Account) else None
+        seed = seed_of(key.reveal()) if key else None
         sent: list[int] = []
         filtered: list[Item] = []
         letters: list[Letter] = []
@@ -54,7 +59,7 @@ class LimaCharlieOutput(NodeType):
                 filtered.append(Item({"element": dict(item.json), "filteredBy": reason}, item.lineage))
             else:
                 sent.append(index)
-                letters.append(output.letter(item.json))
+                letters.append(output.letter(item.json, seed))
         items = [
             Item(letter.as_dict(), task.items[index].lineage)
             for index, letter in zip(sent, letters, strict=True)
@@ -71,25 +76,24 @@ def _mail_node() -> NodeType:
     return default_catalog().node("smtp")
 
 
-_ADDRESSES = {"to": "destEmail", "cc": "ccEmail", "bcc": "bccEmail", "from": "fromEmail"}
+_ADDRESSES = {"to": "dest_email", "cc": "cc_email", "bcc": "bcc_email", "from": "from_email"}
+
+
+def _check_mailboxes(name: str, text: str) -> None:
+    try:
+        _ = parse_mailbox(text) if name == "from_email" else parse_list(text)
+    except NinaError as error:
+        error.parameter = to_camel(name)
+        raise
 
 
 def _output(fields: OutputFields) -> Output:
     return Output(fields.stream, fields.is_readable, fields.subject, fields.template, fields.filters)
 
 
-def _mail_config(fields: OutputFields, only: str | None = None) -> Mapping[str, Any]:
-    addresses = {
-        "to": fields.dest_email,
-        "cc": fields.cc_email,
-        "bcc": fields.bcc_email,
-        "from": fields.from_email,
-    }
-    given = {
-        name: {"literal": value}
-        for name, value in addresses.items()
-        if value and (only is None or name == only)
-    }
+def _mail_config(fields: OutputFields) -> Mapping[str, Any]:
+    addresses = {ours: getattr(fields, theirs) for ours, theirs in _ADDRESSES.items()}
+    given = {name: {"literal": value} for name, value in addresses.items() if value}
     options = {
         "autoExtract": "off",
         "onError": fields.on_error,

@@ -6,6 +6,8 @@ says so.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,16 +67,16 @@ class Output:
         """Which filter keeps the element back; None if it is sent."""
         return why_not(element, self._stream(element), self.filters)
 
-    def letter(self, element: Mapping[str, Any]) -> Letter:
-        """The mail for an element. Nothing raises."""
+    def letter(self, element: Mapping[str, Any], seed: str | None = None) -> Letter:
+        """The mail for an element; ``seed`` is the secret of the function ``anon``. Nothing raises."""
         stream, warnings = self._stream(element), list[str]()
         sent: Any = element
         try:
-            sent = shaped(element, self.filters, _filled_in)
+            sent = shaped(element, self.filters, partial(_filled_in, seed=seed))
         except TemplateError as error:
             warnings.append(f"The transform failed, so the element is sent as it is: {error.message}")
-        subject = self._subject(element, stream, warnings)
-        body = self._body(element, warnings)
+        subject = self._subject(element, stream, seed, warnings)
+        body = self._body(element, seed, warnings)
         if body is None:
             body = html(sent, stream) if self.is_readable else as_json(sent)
         return Letter(subject, body, "html" if self.is_readable else "text", tuple(warnings))
@@ -82,11 +84,10 @@ class Output:
     def _stream(self, element: Mapping[str, Any]) -> str:
         return self.stream or guess(element).value
 
-    def _subject(self, element: Mapping[str, Any], stream: str, warnings: list[str]) -> str:
-        text = self.subject
-        if text:
+    def _subject(self, element: Mapping[str, Any], stream: str, seed: str | None, warnings: list[str]) -> str:
+        if self.subject:
             try:
-                filled = compile_template(text.replace(_NAME, _STAND_IN)).fill_in(element)
+                filled = _filled_in(self.subject.replace(_NAME, _STAND_IN), element, seed=seed)
                 named = filled.replace(_STAND_IN, name_of(element, stream))
                 if line := one_line(named, SUBJECT_LENGTH):
                     return line
@@ -95,11 +96,11 @@ class Output:
                 warnings.append(f"The subject failed, so the mail has the usual one: {error.message}")
         return one_line(headline(element, stream), SUBJECT_LENGTH) or "LimaCharlie"
 
-    def _body(self, element: Mapping[str, Any], warnings: list[str]) -> str | None:
+    def _body(self, element: Mapping[str, Any], seed: str | None, warnings: list[str]) -> str | None:
         if not self.template:
             return None
         try:
-            body = compile_template(self.template).fill_in(element, html=self.is_readable)
+            body = compile_template(self.template).fill_in(element, html=self.is_readable, seed=seed)
             if body.strip():
                 return body
             warnings.append("The template came out empty, so the mail has the usual body.")
@@ -108,8 +109,13 @@ class Output:
         return None
 
 
-def _filled_in(template: str, element: Any) -> str:
-    return compile_template(template).fill_in(element if is_object(element) else {})
+def seed_of(secret_key: str) -> str:
+    """The secret of ``anon``: of the key of the signature, but of no use to forge one."""
+    return hmac.new(secret_key.encode(errors="surrogatepass"), b"anon", hashlib.sha256).hexdigest()
+
+
+def _filled_in(template: str, element: Any, *, seed: str | None) -> str:
+    return compile_template(template).fill_in(element if is_object(element) else {}, seed=seed)
 
 
 def _named(name: str, do: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ from nina_smtp.dialects.imported import Fate, Imported, Json, credential
 from nina_smtp.dialects.source import Source
 from nina_smtp.errors import InvalidConfiguration, NinaError
 
-from .filters import Filters
+from .filters import Filters, without_effect
 from .mail import Output
 from .streams import stream_of
 from .wire import as_wire, from_wire
@@ -52,12 +52,14 @@ def _imported(found: list[tuple[str, Json, Json]], source: Source) -> Imported:
 
 
 def _output(source: Source, name: str) -> tuple[str, Json, Json] | None:
-    module = source.text("module", "node.type")
+    module = source.text("module")
     if module is not None and module.lower() != "smtp":
         source.note("module", Fate.LEFT_OUT, f"is {module[:40]!a}, not smtp")
         return None
+    if module is not None:
+        source.note("module", Fate.SAME, becomes="node.type")
     if missing := [key for key in REQUIRED if not source.has(key)]:
-        raise source.wrong(missing[0], "is required.", f"Give {missing[0]} a value.")
+        raise source.missing(missing[0])
     account = _credential(source)
     parameters = _parameters(source)
     if source.flag("is_delete_on_failure"):
@@ -137,9 +139,13 @@ def _parameters(source: Source) -> Json:
         filters = from_wire({key: source.value(key) for key in Filters.model_fields})
     except NinaError as error:
         raise InvalidConfiguration(error.message, hint=error.hint, parameter=error.parameter) from None
+    idle = without_effect(filters, stream) if stream else ()
     for key in Filters.model_fields:
         if source.has(key):
-            source.note(key, Fate.SAME, becomes=f"node.filters.{key}")
+            fate, why = Fate.SAME, ""
+            if key in idle:
+                fate, why = Fate.WARNING, f"looks at nothing of the stream {stream}"
+            source.note(key, fate, why, f"node.filters.{key}")
     parameters: dict[str, Any] = {
         "stream": stream,
         "destEmail": source.mailboxes("dest_email", "node.destEmail", required=True),
