@@ -15,6 +15,7 @@ every key says what became of it.
 ==============  =================================================================
 """
 
+from nina_smtp.dialects.dialect import read, recognise
 from nina_smtp.dialects.imported import Fate, Imported, Note
 
-__all__ = ["Fate", "Imported", "Note"]
+__all__ = ["Fate", "Imported", "Note", "read", "recognise"]
