@@ -15,6 +15,7 @@ from nina_smtp.cli.exchange import add_export, add_import
 from nina_smtp.cli.observing import add_options, observing
 from nina_smtp.cli.output import FAILED, NO_CONNECTION, OK, print_json, say
 from nina_smtp.cli.recording import Subparsers, add_command, add_ledger, add_recording
+from nina_smtp.cli.soar import add_soar
 
 if TYPE_CHECKING:
     from nina_smtp.credential import Step
@@ -86,7 +87,7 @@ def test(options: argparse.Namespace) -> int:
     credential = with_token_file(read_credential(document), options.credential)
     kind = default_catalog().credential(str(document.get("type", "smtp")))
     with observing(options):
-        report = asyncio.run(kind.test(credential, send_to=options.send_to, progress=_show_step))
+        report = asyncio.run(kind.test(credential, send_to=options.send_to, progress=show_step))
     for line in report.transcript if options.transcript else ():
         say(line)
     for warning in report.warnings:
@@ -95,7 +96,8 @@ def test(options: argparse.Namespace) -> int:
     return OK if report.passed else NO_CONNECTION
 
 
-def _show_step(step: Step) -> None:
+def show_step(step: Step) -> None:
+    """One line for a step that is over."""
     if step.ok is None:
         return
     facts = ", ".join(
@@ -327,4 +329,5 @@ ALL = (
     add_verify,
     add_import,
     add_export,
+    add_soar,
 )
