@@ -22,7 +22,15 @@ from nina_smtp.forms import Form
 from nina_smtp.message.mailbox import Mailbox, parse_mailbox
 from nina_smtp.secret import Secret
 from nina_smtp.smtp.auth import Mechanism
-from nina_smtp.smtp.server import Encryption, Server, Timeouts, Trust, parse_ehlo_name, parse_host
+from nina_smtp.smtp.server import (
+    Encryption,
+    Server,
+    Timeouts,
+    Trust,
+    is_this_machine,
+    parse_ehlo_name,
+    parse_host,
+)
 
 MAX_USERNAME = 1024  # octets; with a password of 8000 it still fits into one AUTH line (RFC 4954 section 4)
 
@@ -244,7 +252,7 @@ class AccountFields(ServerFields):
             found.append(
                 f"The server's certificate is not verified: anybody in between can read the {self.secret}."
             )
-        if self.host in ("localhost", "::1") or self.host.startswith("127."):
+        if is_this_machine(self.host):
             return found  # nothing leaves this machine
         if self.encryption == "none" and logs_in:
             found.append(f"The {self.secret} is sent in clear text.")

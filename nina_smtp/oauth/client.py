@@ -6,11 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from nina_smtp.errors import InvalidCredential
 from nina_smtp.secret import Redactor, Secret
+from nina_smtp.smtp.server import is_this_machine
 
 
 class Grant(StrEnum):
@@ -83,8 +83,4 @@ def checked_url(text: str) -> str:
 
 def is_local(url: SplitResult) -> bool:
     """Whether ``url`` is on this machine."""
-    host = url.hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return is_this_machine(url.hostname or "")

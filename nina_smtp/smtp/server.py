@@ -99,7 +99,7 @@ def parse_host(text: str) -> str:
             "The host is empty.", hint="Give the name of the mail server.", parameter="host"
         )
     if bad := next((c for c in text if c.isspace() or not c.isprintable()), None):
-        raise _bad_host(text, f"it holds U+{ord(bad):04X}")
+        raise _bad_host(text.rpartition("@")[2], f"it holds U+{ord(bad):04X}")
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         address = ip_address(bare)
@@ -109,10 +109,11 @@ def parse_host(text: str) -> str:
         if "%" in bare:
             raise _bad_host(text, "it names an interface of this machine")
         return str(address)
+    if "@" in text:  # what is before it may be a password
+        what = text.rpartition("@")[2]
+        raise _bad_host(f"…@{what}", "it holds an @", "Give the host alone; the user name has its own field.")
     if "://" in text:
         raise _bad_host(text, "it is a URL", "Give the name alone, without scheme and path.")
-    if "@" in text:
-        raise _bad_host(text, "it holds an @", "Give the host alone; the user name has its own field.")
     if ":" in text:
         raise _bad_host(text, "it holds a colon", "The port has its own field.")
     if "/" in text or "%" in text:
@@ -173,6 +174,14 @@ def own_name(local: IPAddress) -> str:
 def is_loopback(address: IPAddress) -> bool:
     """Whether ``address`` is this machine, in IPv6 clothing too."""
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether ``host`` can only be this machine. A name that merely begins like ``127.`` can be anybody's."""
+    try:
+        return host.lower() == "localhost" or is_loopback(ip_address(host.strip("[]")))
+    except ValueError:
+        return False
 
 
 def no_mail_server(address: IPAddress) -> bool:

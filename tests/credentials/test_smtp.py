@@ -244,6 +244,16 @@ class TestDefaults:
         assert found.sender is None
 
 
+class TestWhatAMessageDoesNotQuote:
+    @pytest.mark.parametrize(
+        "host", ["https://user:pa55word@mail.test", "user:pa55word@mail.test", "u:pa55word@m t"]
+    )
+    def test_a_password_in_front_of_the_host(self, host: str):
+        error = refused(host=host)
+        assert error["parameter"] == "host"
+        assert "pa55word" not in json.dumps(error)
+
+
 class TestWhatIsTaken:
     def test_a_password_is_never_trimmed(self):
         for password in (" x ", "\tx\t", "\u00a0", "🔑" * 50, "x" * 8000):
@@ -329,6 +339,7 @@ class TestWarnings:
             ({"tlsSkipVerify": True}, "not verified"),
             ({"tlsSkipVerify": True, "encryption": "tls"}, "not verified"),
             ({"encryption": "none"}, "The password is sent in clear text."),
+            ({"encryption": "none", "host": "127.evil.test"}, "The password is sent in clear text."),
             ({"encryption": "none", "authMethod": "none"}, "Mails are sent in clear text."),
         ],
     )

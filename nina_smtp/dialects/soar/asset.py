@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from nina_smtp.dialects.imported import Fate, Json, credential, is_reference
 from nina_smtp.dialects.source import Source
 from nina_smtp.errors import InvalidConfiguration, NinaError
-from nina_smtp.smtp.server import Encryption, parse_host
+from nina_smtp.smtp.server import Encryption, is_this_machine, parse_host
 
 OAUTH, BASIC, PASSWORDLESS = "OAuth", "Basic", "Passwordless"
 REQUIRED = {
@@ -121,7 +120,7 @@ def _server(source: Source, ways: tuple[str, ...]) -> dict[str, Any]:
 
 def _in_clear(source: Source, host: str, ways: tuple[str, ...]) -> dict[str, Any]:
     """What lets a password out in clear text, and the note that goes with it, always."""
-    if is_loopback(host):
+    if is_this_machine(host):
         source.note("ssl_config", Fate.SAME, "nothing leaves this machine", "encryption")
         return {}
     if ways == (PASSWORDLESS,):
@@ -150,14 +149,6 @@ def _host(source: Source, text: str) -> str:
         return parse_host(text)
     except NinaError as error:
         raise source.wrong("server", f"is refused: {error.message}", error.hint) from None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether what is sent to ``host`` stays on this machine."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _sender(source: Source) -> dict[str, Any]:

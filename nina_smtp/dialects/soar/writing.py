@@ -13,8 +13,9 @@ from typing import Any, cast
 from nina_smtp.dialects.imported import Imported, Json, is_reference
 from nina_smtp.dialects.soar import rawmail
 from nina_smtp.dialects.soar.actions import EMAIL, HTML, OPTIONS, RAW, is_html
-from nina_smtp.dialects.soar.asset import BASIC, OAUTH, REQUIRED, is_loopback
+from nina_smtp.dialects.soar.asset import BASIC, OAUTH, REQUIRED
 from nina_smtp.errors import InvalidConfiguration
+from nina_smtp.smtp.server import is_this_machine
 
 _SSL = {"none": "None", "tls": "SSL", "starttls": "StartTLS"}
 _COMMON = {"host": "server", "port": "port", "username": "username", "fromAddress": "sender_address"}
@@ -162,7 +163,7 @@ def _configuration(name: str, document: Json, lost: list[str]) -> dict[str, Any]
     if method != "none":
         required = REQUIRED[OAUTH if method == "oauth" else BASIC]
         lost += [f"{name} (it has no {key})" for key in required if configuration.get(key) is None]
-        if encryption == "none" and not may_leak and not is_loopback(str(data.get("host"))):
+        if encryption == "none" and not may_leak and not is_this_machine(str(data.get("host"))):
             ours.lose("allowCleartextLogin", "an asset with ssl_config None sends the password in clear text")
     ours.done()
     return {key: value for key, value in configuration.items() if value is not None}
