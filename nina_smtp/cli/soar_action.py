@@ -20,7 +20,7 @@ from nina_smtp.cli.output import NO_CONNECTION, OK, explain, print_json, say, st
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.result import Results, Status
 from nina_smtp.dialects.imported import Fate, Json, Note
-from nina_smtp.dialects.soar.actions import CONNECTIVITY, Action, action_name, read_action
+from nina_smtp.dialects.soar.actions import CONNECTIVITY, OPTIONS, Action, action_name, read_action
 from nina_smtp.dialects.soar.asset import OAUTH, PASSWORDLESS, Asset, read_asset
 from nina_smtp.dialects.soar.result import action_result, failed_result, failure, shaped
 from nina_smtp.dialects.soar.vault import NoVault, open_vault
@@ -180,7 +180,7 @@ async def _test_mail(
         )
     address = account.sender.address
     parameters = {"to": [address], "subject": TEST_SUBJECT, "body": TEST_BODY}
-    node = {"parameters": parameters, "options": {"mode": "once", "autoExtract": "off"}}
+    node = {"parameters": parameters, "options": OPTIONS}
     results = await _deliver(node, asset, {way: account}, options, on_record=False)
     if results[0].status is not Status.SENT:
         error = results[0].error

@@ -7,11 +7,13 @@ exactly becomes a template; for anything else there is no Insert, and the reader
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from nina_smtp.dialects.source import Source, literal
+from nina_smtp.dialects.exporting import lost
+from nina_smtp.dialects.imported import Fate
+from nina_smtp.dialects.source import Source, as_list, literal
 from nina_smtp.parameters.paths import Step
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -26,8 +28,8 @@ _BRACE = '{{ "{" }}'
 _OPENING = re.compile(r"\{(?=[{%]|\Z)")
 _BRACKETS = r"""\["[^"\\]*"\]|\['[^'\\]*'\]"""
 _OUTPUT = re.compile(
-    rf"""\{{\{{ "\{{" \}}\}}|\{{\{{\s*((?:[A-Za-z_]\w*|{_BRACKETS})(?:\.[A-Za-z_]\w*|\[\d{{1,9}}\]|{_BRACKETS})*)"""
-    r"(\s*\|\s*raw)?\s*\}\}",
+    rf"""\{{\{{ "\{{" \}}\}}|\{{\{{\s*((?:[A-Za-z_]\w*|{_BRACKETS})"""
+    rf"""(?:\.[A-Za-z_]\w*|\[\d{{1,9}}\]|{_BRACKETS})*)(\s*\|\s*raw)?\s*\}}\}}""",
     re.ASCII,
 )
 _STEP = re.compile(r"""([A-Za-z_]\w*)|\[(\d{1,9})\]|\["([^"]*)"\]|\['([^']*)'\]""", re.ASCII)
@@ -130,20 +132,20 @@ def mailboxes(source: Source, key: str, texts: Sequence[Pieces]) -> Any:
 def _elements(pieces: Pieces) -> list[list[Piece]]:
     """Cut at the commas that are not between double quotes."""
     found: list[list[Piece]] = [[]]
-    quoted = False
+    quoted = escaped = False
     for piece in joined(pieces):
         if isinstance(piece, Insert):
             found[-1].append(piece)
             continue
-        first = True
-        for part in re.split(r'("(?:[^"\\]|\\.)*"|"|,)', piece, flags=re.DOTALL):
-            if part == "," and not quoted:
+        begin = 0
+        for position, character in enumerate(piece):
+            if character == "," and not quoted:
+                found[-1].append(piece[begin:position])
                 found.append([])
-                continue
-            quoted ^= part == '"'
-            found[-1].append(part)
-            first = False
-        del first
+                begin = position + 1
+            quoted ^= character == '"' and not escaped
+            escaped = character == "\\" and quoted and not escaped
+        found[-1].append(piece[begin:])
     return [stripped for element in found if (stripped := _stripped(element))]
 
 
@@ -156,8 +158,41 @@ def _stripped(pieces: Pieces) -> list[Piece]:
     return joined(found)
 
 
-def listed(value: object, say: Callable[[list[Piece]], str]) -> list[str] | None:
-    """The mailboxes of a parameter of ours, each said as the dialect says its pieces; None if it cannot."""
-    values: list[Any] = list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]
-    taken = [pieces_of(one) for one in values]
-    return None if any(one is None for one in taken) else [say(one) for one in taken if one]
+def listed(place: str, value: object) -> list[list[Piece]]:
+    """What each of the mailboxes of a parameter of ours is made of. Raises InvalidConfiguration."""
+    return [said_pieces(place, one) for one in as_list(value)]
+
+
+def html(source: Source, key: str, body: list[Piece]) -> list[Piece]:
+    """An HTML body of a system that inserts values as they are, with the note on its key."""
+    inserts = [piece for piece in body if isinstance(piece, Insert)]
+    if inserts and len(body) == 1:
+        why = "is one value, and goes into the mail as it is: who makes the value makes the HTML"
+        source.note(key, Fate.WARNING, why, "body")
+        return [Insert(inserts[0].steps, raw=True)]
+    why = (
+        "values are inserted as text, so nothing in them becomes HTML; where one is to, write | raw behind it"
+    )
+    if inserts:
+        source.note(key, Fate.BETTER, why, "body")
+    else:
+        source.note(key, Fate.SAME, "" if body else "is empty", "body")
+    return body
+
+
+def html_pieces(place: str, value: object) -> list[Piece]:
+    """What such a body is made of. Raises InvalidConfiguration for what would be inserted otherwise there."""
+    parts = said_pieces(place, value)
+    if len(parts) == 1 and isinstance(only := parts[0], Insert):
+        if not only.raw:
+            raise lost(place, "is one value that is inserted as text; there it would be HTML")
+        return [Insert(only.steps)]
+    return parts
+
+
+def said_pieces(place: str, value: object) -> list[Piece]:
+    """The pieces of a parameter of ours. Raises InvalidConfiguration if it is more than texts and paths."""
+    parts = pieces_of(value)
+    if parts is None:
+        raise lost(place, "is a template that cannot be said there" if value else "is not set")
+    return parts

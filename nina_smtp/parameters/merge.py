@@ -5,7 +5,9 @@ Contract, section 3:
 1. **node**: the node's own parameters; a string is a Liquid template over the item.
 2. **extracted**: what ``extract`` finds by JSONPath; then the item's own object ``parameters``; then what is
    found by name at any depth below the top level, if there is exactly one match of the right type.
-3. **input**: the item's top-level keys.
+3. **input**: the item's top-level keys, but for those that are never meant for another mail.
+
+A node may say that it takes only what it sets itself: source 1 and ``extract``.
 
 A value that is missing, null or ``""`` is absent. Values of the sources 2 and 3 are data: they are never
 taken for templates. A key may be in camelCase or snake_case, but not in both.
@@ -46,7 +48,7 @@ class Parameter:
 
     ``check`` returns the value in its final form or raises ParameterError; ``is_list`` may have several
     values from one JSONPath; ``is_content`` may be found by name by default; ``empty_is_value``: ``""`` says
-    something.
+    something; ``is_own``: the item's key of this name is about something else.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Parameter:
     is_text: bool = False
     is_content: bool = False
     empty_is_value: bool = False
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +117,15 @@ class Merger:
         extract: Mapping[str, str],
         *,
         auto_extract: AutoExtract = AutoExtract.CONTENT,
+        only_node: bool = False,
         mode: Callable[[str, Mapping[str, Any]], Mode] = lambda name, values: Mode.TEXT,
     ) -> None:
         self._table = table
         self._mode = mode
         self._names = spellings(table)
+        own = {parameter.name for parameter in table if parameter.is_own}
+        self._outer_names = {key: name for key, name in self._names.items() if name not in own}
+        self._only_node = only_node
         self._node = _named(parameters, self._names, "node", strict=True)
         for name, value in self._node.items():
             _filled_in(name, value, None, mode(name, {}))  # a broken template shows before any item comes
@@ -133,7 +140,7 @@ class Merger:
         wanted = [p for p in table if auto_extract is AutoExtract.ALL or p.is_content]
         self._auto = {
             spelling: (name, _fits(parameter))
-            for parameter in (wanted if auto_extract is not AutoExtract.OFF else [])
+            for parameter in ([] if only_node or auto_extract is AutoExtract.OFF else wanted)
             for spelling, name in self._names.items()
             if name == parameter.name
         }
@@ -143,13 +150,13 @@ class Merger:
 
         Raises ParameterError naming the parameter and the source it came from.
         """
-        own = item.get("parameters")
+        own = None if self._only_node else item.get("parameters")
         upstream = _Upstream(
             item,
             {**context, **item} if context else item,
             _named(own, self._names, "extracted") if isinstance(own, Mapping) else {},  # pyright: ignore[reportUnknownArgumentType]
             find_by_name(item, self._auto) if self._auto else {},
-            _named(item, self._names, "input"),
+            {} if self._only_node else _named(item, self._outer_names, "input"),
         )
         values: dict[str, Any] = {}
         sources: dict[str, Source] = {}

@@ -95,7 +95,7 @@ def _mail_config(fields: OutputFields) -> Mapping[str, Any]:
     addresses = {ours: getattr(fields, theirs) for ours, theirs in _ADDRESSES.items()}
     given = {name: {"literal": value} for name, value in addresses.items() if value}
     options = {
-        "autoExtract": "off",
+        "autoExtract": "off",  # the letter is the input
         "onError": fields.on_error,
         "onPartial": fields.on_partial,
         "onUncertain": fields.on_uncertain,

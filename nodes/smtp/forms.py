@@ -185,6 +185,13 @@ class Options(Form):
         description="What to do when nobody can tell whether it was delivered.",
         examples=["stop"],
     )
+    sources: Literal["all", "node"] = Field(
+        "all",
+        title="Sources",
+        description="Where parameters come from: the node and the data; or only the node, whose templates and "
+        "JSONPaths still see the data.",
+        examples=["node"],
+    )
     auto_extract: Literal["content", "all", "off"] = Field(
         "content",
         title="Auto-extract",

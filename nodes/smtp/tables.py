@@ -18,6 +18,8 @@ from nina_smtp.parameters.merge import Parameter
 from .forms import CONTENT, AttachmentFields, SendFields, SendRawFields
 
 LISTS = frozenset({"to", "cc", "bcc", "replyTo", "attachments", "references"})
+OWN = frozenset({"messageId"})
+"""An input's messageId names the mail that it tells of: that before this one, or the one that is analysed."""
 MAY_BE_EMPTY = frozenset({"textBody", "envelopeFrom"})
 _MODES = dict.fromkeys(("to", "cc", "bcc", "replyTo", "from", "envelopeFrom"), Mode.ADDRESSES) | {
     "rawEmail": Mode.MESSAGE
@@ -48,6 +50,7 @@ def _parameter(name: str, field: FieldInfo) -> Parameter:
         is_text=cast(Any, field.annotation) in (str, str | None),
         is_content=extra == CONTENT,
         empty_is_value=name in MAY_BE_EMPTY,
+        is_own=name in OWN,
     )
 
 

@@ -37,6 +37,7 @@ def plan_of(config: Mapping[str, Any]) -> Plan:
         fields.parameters,
         fields.extract,
         auto_extract=AutoExtract(fields.options.auto_extract),
+        only_node=fields.options.sources == "node",
         mode=insertion_mode,
     )
     return Plan(fields, merger)

@@ -20,7 +20,7 @@ import nina_smtp
 from nina_smtp.catalog import default_catalog
 from nina_smtp.delivery.mailnode import Built, Depth
 from nina_smtp.delivery.result import Result, Results
-from nina_smtp.errors import NinaError, ParameterError
+from nina_smtp.errors import MissingParameter, NinaError, ParameterError
 from nina_smtp.node import NodeFailed, Task
 from nina_smtp.workflow.blobs import FolderBlobStore
 from nina_smtp.workflow.items import Item, Origin
@@ -133,6 +133,37 @@ class TestParameters:
         assert error["type"] == "missingParameter"
         assert error["parameter"] == name
 
+    def test_only_of_the_node_leave_the_data_to_its_templates(self):
+        evil = "evil@evil.example"
+        item = {
+            "cc": evil,
+            "parameters": {"bcc": evil, "subject": "no"},
+            "body": "no",
+            "deep": {"subject": "n"},
+        }
+        node = {
+            "parameters": {
+                "to": "a@x.test",
+                "from": "b@x.test",
+                "subject": "{{ deep.subject }}",
+                "body": "b",
+            },
+            "extract": {"replyTo": "$.cc"},
+            "options": {"sources": "node"},
+        }
+        built = nina_smtp.build(node, CREDENTIAL, item)
+        assert built.envelope.recipients == ("a@x.test",)
+        assert {name: source.source for name, source in built.sources.items()} == {
+            "to": "node", "from": "node", "subject": "node", "body": "node", "replyTo": "extracted"
+        }  # fmt: skip
+        with pytest.raises(MissingParameter):
+            nina_smtp.build({**node, "parameters": {"to": "a@x.test"}}, CREDENTIAL, item)
+
+    def test_a_mail_behind_a_mail_has_a_name_of_its_own(self):
+        node = {"parameters": dict(SIMPLE)}
+        for item in ({"messageId": "<1@x.test>"}, {"message_id": "<1@x.test>"}):
+            assert nina_smtp.build(node, CREDENTIAL, item).message.message_id != "<1@x.test>"
+
     @pytest.mark.parametrize(
         ("name", "value"),
         [
@@ -163,6 +194,9 @@ class TestParameters:
     @pytest.mark.parametrize("source", ["node", "input", "extracted"])
     def test_of_a_wrong_type_are_named_with_their_source(self, name: str, value: Any, source: str):
         parameters = {key: one for key, one in SIMPLE.items() if key != name}
+        if (name, source) == ("messageId", "input"):
+            assert nina_smtp.build({"parameters": parameters}, CREDENTIAL, {name: value})
+            return  # it is that of another mail
         if source == "node":
             node, item = {"parameters": parameters | {name: value}}, {}
         else:

@@ -22,7 +22,7 @@ from nina_smtp.forms import nearest
 
 CONNECTIVITY, EMAIL, RAW, HTML = "test connectivity", "send email", "send rawemail", "send htmlemail"
 ACTIONS = (CONNECTIVITY, EMAIL, RAW, HTML)
-OPTIONS = {"mode": "once", "autoExtract": "off"}
+OPTIONS = {"mode": "once", "sources": "node"}
 NO_SUBJECT = "(no subject)"
 
 _IS_HTML = re.compile(r"\ufeff?\s*<(?:!doctype\s+html|html)[\s>/]", re.IGNORECASE)

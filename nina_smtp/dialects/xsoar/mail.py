@@ -1,0 +1,285 @@
+"""The arguments of ``send-mail`` as parameters of ours."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+from nina_smtp.dialects import inserts
+from nina_smtp.dialects.imported import Fate
+from nina_smtp.dialects.inserts import Insert, Piece, insert, joined, parameter
+from nina_smtp.dialects.logins import headers
+from nina_smtp.dialects.source import Source, as_list, literal
+from nina_smtp.dialects.xsoar import raw
+from nina_smtp.dialects.xsoar.context import Arguments
+
+IMAGE = "@html.xsoar"
+"""How the content ID ends of an image that stood in the HTML itself."""
+
+_MAILBOXES = ("to", "cc", "bcc", "replyTo")
+_DATA_URI = re.compile(
+    r'(<img\b[^>]{0,4000}?\bsrc=")data:(image/([a-z0-9.+-]+));base64,([A-Za-z0-9+/=\s]+)"', re.IGNORECASE
+)
+_CONTENT_ID = re.compile(r"[A-Za-z0-9._@-]{1,200}")
+_IGNORED = {
+    "bodyType": "XSOAR does not use it either: what is given, body or htmlBody, is sent",
+    "renderBody": "shows the mail in the War Room; here: --dry-run --eml",
+}
+_OF_THE_PLATFORM = (
+    "using-brand",
+    "extend-context",
+    "ignore-outputs",
+    "raw-response",
+    "retry-count",
+    "retry-interval",
+    "execution-timeout",
+    "quiet",
+    "debug-mode",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """``operation`` is send or sendRaw; ``using`` is the instance that is to send."""
+
+    operation: str
+    parameters: dict[str, Any]
+    using: str | None
+
+
+def read(arguments: Arguments) -> Mail:
+    """The parameters. Raises InvalidConfiguration, naming the argument that cannot be here."""
+    using = arguments.text("using", "credential")
+    if arguments.has("raw_message"):
+        found, operation = raw.read(arguments), "sendRaw"
+        for key in arguments.data:
+            if key not in ("raw_message", "to", "cc", "bcc", "sender", "using"):
+                arguments.note(
+                    str(key)[:80], Fate.LEFT_OUT, "XSOAR does not use it beside raw_message either"
+                )
+    else:
+        found, operation = _fields(arguments), "send"
+    for key, why in _IGNORED.items():
+        if arguments.has(key):
+            arguments.note(key, Fate.LEFT_OUT, why)
+    for key in _OF_THE_PLATFORM:
+        if arguments.has(key):
+            arguments.note(key, Fate.LEFT_OUT, "is for XSOAR itself")
+    arguments.rest("is not an argument of send-mail")
+    return Mail(operation, found, using)
+
+
+def _fields(arguments: Arguments) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in (*_MAILBOXES, "sender"):
+        if (value := mailboxes(arguments, key)) is None:
+            continue
+        ours = "from" if key == "sender" else key
+        if key == "sender":
+            if len(as_list(value)) > 1:
+                raise arguments.wrong(key, "is more than one mailbox.", "Give exactly one.")
+            value = as_list(value)[0]
+        found[ours] = value
+        arguments.note(key, Fate.SAME, becomes=ours)
+    if not any(key in found for key in ("to", "cc", "bcc")):
+        raise arguments.wrong("to", "is required: there is no recipient.", "Give to, cc or bcc.")
+    found.setdefault("to", [])
+    subject = arguments.text("subject") or ""
+    found["subject"] = parameter(arguments.read("subject", " ".join(subject.splitlines())))
+    arguments.note("subject", Fate.SAME, "" if subject else "is empty", "subject")
+    files = [*_war_room(arguments), *_transient(arguments)]
+    found |= _body(arguments, files)
+    if files:
+        found["attachments"] = files
+    return found | _headers(arguments)
+
+
+def mailboxes(arguments: Arguments, key: str) -> Any:
+    """The mailboxes of a list, or of a text with commas."""
+    value = arguments.value(key)
+    if value is None:
+        return None
+    is_json = isinstance(value, str) and value.lstrip().startswith("[")
+    texts = arguments.listed(key, value) if is_json or not isinstance(value, str) else [value]
+    return inserts.mailboxes(arguments, key, [arguments.read(key, text) for text in texts]) or None
+
+
+def _body(arguments: Arguments, files: list[Any]) -> dict[str, Any]:
+    values = _template_params(arguments)
+    text, html = (arguments.pieces(key) for key in ("body", "htmlBody"))
+    if values:
+        text = _filled_in(arguments, "body", text, values)
+        html = _filled_in(arguments, "htmlBody", html, values)
+    if not html:
+        arguments.note("body", Fate.SAME, "" if text else "is empty", "body")
+        return {"body": parameter(text or [])}
+    taken = [_with_parts(arguments, piece, files) for piece in html]
+    made = parameter(inserts.html(arguments, "htmlBody", taken))
+    if text:
+        arguments.note("body", Fate.SAME, becomes="textBody")
+        return {"contentType": "html", "body": made, "textBody": parameter(text)}
+    arguments.note(
+        "body", Fate.BETTER, "a plain text is made of the HTML, for readers that want one", "textBody"
+    )
+    return {"contentType": "html", "body": made}
+
+
+def _with_parts(arguments: Arguments, piece: Piece, files: list[Any]) -> Piece:
+    """Images that stand in the HTML become parts of the mail: most readers show no others."""
+
+    def take(match: re.Match[str]) -> str:
+        content = re.sub(r"\s", "", match[4])
+        try:
+            base64.b64decode(content, validate=True)
+        except binascii.Error:
+            raise arguments.wrong(
+                "htmlBody", "has an image that is not base64.", "Encode it again."
+            ) from None
+        number = sum(IMAGE in str(file) for file in files)
+        name = f"image{number}.{re.sub(r'[^a-z0-9]', '-', match[3].lower())}"
+        image = {
+            "filename": name,
+            "content": content,
+            "contentType": match[2].lower(),
+            "contentId": name + IMAGE,
+        }
+        files.append(image)
+        return f'{match[1]}cid:{name}{IMAGE}"'
+
+    return _DATA_URI.sub(take, piece) if isinstance(piece, str) else piece
+
+
+def _template_params(arguments: Arguments) -> dict[str, Piece]:
+    """What ``{name}`` in the body stands for."""
+    value = arguments.value("templateParams")
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise arguments.wrong("templateParams", "is not JSON.", '{"name": {"value": "…"}}') from None
+    if value is None:
+        return {}
+    params = Source(value, arguments.at("templateParams"), arguments.notes)
+    found: dict[str, Piece] = {}
+    for name in params.data:
+        one = params.inner(str(name))
+        if one is None:
+            continue
+        if text := one.text("value"):
+            found[name] = text
+            one.note("value", Fate.SAME, "is filled in now")
+            arguments.read("templateParams", text)
+        elif key := one.text("key"):
+            found[name] = arguments.path("templateParams", key)
+            one.note("key", Fate.WARNING, "is taken from the item, which is to have the shape of the context")
+        one.rest("is not known")
+    if found:
+        arguments.note("templateParams", Fate.SAME, "is filled in now", "body")
+    return found
+
+
+def _filled_in(
+    arguments: Arguments, key: str, pieces: list[Piece] | None, values: Mapping[str, Piece]
+) -> list[Piece] | None:
+    """As Python's ``str.format`` does, but for plain names only."""
+    found: list[Piece] = []
+    for piece in pieces or ():
+        if isinstance(piece, Insert):
+            found.append(piece)
+            continue
+        try:
+            parsed = list(string.Formatter().parse(piece))
+        except ValueError:
+            raise arguments.wrong(
+                key, "has a brace that is not closed.", "Write {{ and }} for a brace."
+            ) from None
+        for text, name, form, conversion in parsed:
+            found.append(text)
+            if name is None:
+                continue
+            if name not in values or form or conversion:
+                raise arguments.wrong(
+                    key,
+                    f"has {{{name[:40]}}}, and templateParams no such value.",
+                    "Give it one; write {{ and }} for a brace.",
+                )
+            value = values[name]
+            found += arguments.read(key, value) if isinstance(value, str) else [value]
+    return None if pieces is None else joined(found)
+
+
+def _war_room(arguments: Arguments) -> list[Any]:
+    """Files of the War Room are not here: the item is to bring them, by their entry IDs."""
+    ids = [one.strip() for one in arguments.plain("attachIDs")]
+    names, cids = arguments.plain("attachNames"), arguments.plain("attachCIDs")
+    files: list[Any] = []
+    for entry, name, cid in zip_longest(ids, names[: len(ids)], cids[: len(ids)], fillvalue=""):
+        path = insert(["files", entry])
+        if not entry or path is None:
+            raise arguments.wrong("attachIDs", f"cannot be {entry[:40]!a}.", "Give the entry IDs of files.")
+        if not (name.strip() or cid.strip()):
+            files.append(str(path))
+            continue
+        fields = {key: str(insert(["files", entry, key])) for key in ("filename", "blob", "contentType")}
+        if name.strip():
+            fields["filename"] = literal(name.strip())
+        files.append(fields | _content_id(arguments, "attachCIDs", cid))
+    why = 'are files of the War Room: give each with the item, as {"files": {"<entry ID>": <file>}}'
+    if ids:
+        arguments.note("attachIDs", Fate.WARNING, why, "attachments")
+    for key, ours in (("attachNames", "filename"), ("attachCIDs", "contentId")):
+        if arguments.has(key):
+            arguments.note(key, Fate.SAME, becomes=f"attachments: {ours}")
+    return files
+
+
+def _transient(arguments: Arguments) -> list[Any]:
+    """Files whose text is in the arguments."""
+    names, contents, cids = (
+        arguments.plain(key) for key in ("transientFile", "transientFileContent", "transientFileCID")
+    )
+    if len(names) != len(contents):
+        raise arguments.wrong(
+            "transientFile",
+            f"has {len(names)} names for {len(contents)} contents.",
+            "A comma begins the next one: give lists.",
+        )
+    files: list[Any] = []
+    for name, content, cid in zip_longest(names, contents, cids[: len(names)], fillvalue=""):
+        text = base64.b64encode(content.encode("utf-8", "surrogatepass")).decode()
+        fields = {"filename": literal(name.strip()), "content": text}
+        files.append(fields | _content_id(arguments, "transientFileCID", cid))
+    for key, ours in (
+        ("transientFile", "filename"),
+        ("transientFileContent", "content"),
+        ("transientFileCID", "contentId"),
+    ):
+        if arguments.has(key):
+            arguments.note(key, Fate.SAME, becomes=f"attachments: {ours}")
+    return files
+
+
+def _content_id(arguments: Arguments, key: str, cid: str) -> dict[str, str]:
+    if cid.strip() and not _CONTENT_ID.fullmatch(cid.strip()):
+        raise arguments.wrong(key, f"cannot be {cid[:40]!a}.", "Letters, digits and . _ - @.")
+    return {"contentId": cid.strip()} if cid.strip() else {}
+
+
+def _headers(arguments: Arguments) -> dict[str, Any]:
+    value = arguments.value("additionalHeader")
+    pairs: dict[str, Any] = {}
+    for one in arguments.listed("additionalHeader", value) if value is not None else ():
+        name, equals, text = one.partition("=")
+        if not equals or name in pairs:
+            raise arguments.wrong("additionalHeader", "is not name=value,name=value.", "Each name once.")
+        pairs[name] = parameter(arguments.read("additionalHeader", " ".join(text.splitlines())))
+    if value is not None:
+        arguments.note("additionalHeader", Fate.SAME, becomes="headers")
+    return headers(arguments, "additionalHeader", pairs.items())
