@@ -51,6 +51,7 @@ def add_export(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="write it there, with the secrets, for its owner alone"
     )
+    parser.add_argument("--force", action="store_true", help="replace the file if it is there")
 
 
 def export(options: argparse.Namespace) -> int:

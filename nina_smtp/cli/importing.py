@@ -6,8 +6,10 @@ import argparse
 import json
 import os
 import re
+import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +20,7 @@ from nina_smtp.cli.output import OK, print_json, say
 from nina_smtp.dialects.dialect import dialect, read
 from nina_smtp.dialects.documents import parse
 from nina_smtp.dialects.imported import SECRETS, Fate, Imported, Json, plain
+from nina_smtp.dialects.source import as_list, is_placeholder
 from nina_smtp.errors import InvalidConfiguration, NinaError, ParameterError
 from nina_smtp.workflow.validate import validate
 
@@ -33,6 +36,8 @@ def run_import(options: argparse.Namespace) -> int:
     say(", ".join(f"{counts[fate]} {_WORDS[fate]}" for fate in Fate if counts[fate]) or "nothing to tell")
     for path in written:
         say(f"written: {path}")
+    for command in _next(imported, options.to) if written else ():
+        say(f"next: {command}")
     if not written and any(SECRETS & set(one["data"]) for one in imported.credentials.values()):
         say("Secrets are not shown. With --to DIR they are written to files that only you can read.")
     return OK
@@ -52,7 +57,8 @@ def read_document(document: Any, path: str, dialect_name: str | None = None) -> 
 def check(imported: Imported, catalog: Catalog) -> None:
     """Raises NinaError if what came of a configuration could never run, naming the field."""
     for name, document in imported.credentials.items():
-        if "${" not in json.dumps(plain(document)):
+        texts = [text for text in document["data"].values() if isinstance(text, str)]
+        if not any("${" in text or is_placeholder(text) for text in texts):
             _named(name, lambda d=document: read_credential(d, catalog))
     for name, node in imported.nodes.items():
         _named(name, lambda n=node: catalog.node("smtp").check(plain(n)))
@@ -78,6 +84,23 @@ def tell(notes: Iterable[Any], fates: Iterable[Fate]) -> None:
                 say(f"{_LABELS[fate]:<10}{note}")
 
 
+def _next(imported: Imported, folder: Path) -> Iterator[str]:
+    """What to do with the files: try the credentials, then run what there is."""
+    accounts = {name: shlex.quote(str(folder / _file_name(f"{name}.credential.json")))
+                for name in imported.credentials}  # fmt: skip
+    for path in accounts.values():
+        yield f"nina-smtp test {path}"
+    for workflow in imported.workflows:
+        flow = folder / _file_name(f"{workflow['name']}.workflow.json")
+        used = {name for node in workflow["nodes"] for name in as_list(node.get("credential"))}
+        given = [f"--credential {shlex.quote(name)}={one}" for name, one in accounts.items() if name in used]
+        yield " ".join(["nina-smtp run", shlex.quote(str(flow)), *given])
+    for name in imported.nodes:
+        path = shlex.quote(str(folder / _file_name(f"{name}.node.json")))
+        given = [f"--credential {one}" for one in accounts.values()] or ["--credential CRED.json"]
+        yield " ".join([f"nina-smtp send {path}", *given])
+
+
 _LABELS = {Fate.SAME: "same", Fate.BETTER: "better", Fate.WARNING: "warning", Fate.LEFT_OUT: "left out"}
 _WORDS = {
     Fate.SAME: "the same",
@@ -94,44 +117,63 @@ def _write(imported: Imported, folder: Path, *, force: bool) -> list[Path]:
     paths = [folder / _file_name(name) for name, _ in documents]
     if twice := next((path for path, count in Counter(paths).items() if count > 1), None):
         raise ParameterError(f"{twice} would be written twice.", hint="Give them different names.")
-    there = [path for path in paths if path.exists()]
-    if there and not force:
-        raise ParameterError(
-            f"{there[0]} is there already.", hint="Use another folder, or --force to replace it.",
-            parameter="to",
-        )  # fmt: skip
+    _refuse_to_replace(paths, "to", force=force)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, (_, document) in zip(paths, documents, strict=True):
-            _write_file(path, document)
     except OSError as error:
-        raise ParameterError(
-            f"{error.filename} cannot be written: {error.strerror}.", hint="Use another folder.",
-            parameter="to",
-        ) from None  # fmt: skip
+        raise _unwritable(folder, error, "to") from None
+    for path, (_, document) in zip(paths, documents, strict=True):
+        _write_file(path, document, "to")
     return paths
 
 
-def _write_file(path: Path, document: Any) -> None:
+def _refuse_to_replace(paths: Iterable[Path], parameter: str, *, force: bool) -> None:
+    there = next((path for path in paths if path.exists()), None)
+    if there and not force:
+        raise ParameterError(
+            f"{there} is there already.", hint="Name another place, or --force to replace it.",
+            parameter=parameter,
+        )  # fmt: skip
+
+
+def _write_file(path: Path, document: Any, parameter: str) -> None:
     """For its owner alone from the moment it is there, and whole or not at all."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(plain(document), file, ensure_ascii=False, indent=2)
-        file.write("\n")
-    new.replace(path)
+    content = json.dumps(plain(document), ensure_ascii=False, indent=2).encode() + b"\n"
+    new = path.parent / f".{path.name}.new"
+    try:
+        new.unlink(missing_ok=True)
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+        new.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise _unwritable(path, error, parameter) from None
+
+
+def _unwritable(path: Path, error: OSError, parameter: str) -> ParameterError:
+    return ParameterError(
+        f"{path} cannot be written: {error.strerror}.", hint="Write it somewhere else.", parameter=parameter
+    )
 
 
 def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.@ -]+", "_", name).strip(". ")[-200:] or "unnamed"
+    """No folder, not hidden, and short enough for a file system: the end says what it is."""
+    plain_name = re.sub(r"[^\w.@ -]+", "_", name).encode()[-_LONGEST:].decode(errors="ignore")
+    return plain_name.strip(". ") or "unnamed"
+
+
+_LONGEST = 200  # octets
 
 
 def run_export(options: argparse.Namespace) -> int:
     """Prints the document; on standard output a secret is the name of a variable."""
     ours = _ours(options.files)
+    check(ours, default_catalog())
     target = dialect(options.dialect)
     if options.out:
-        _write_file(options.out, target.write(ours))
+        _refuse_to_replace([options.out], "out", force=options.force)
+        _write_file(options.out, target.write(ours), "out")
         say(f"written: {options.out}")
         return OK
     shown = ours.as_dict()
@@ -149,12 +191,23 @@ def _ours(paths: Iterable[str]) -> Imported:
         if "nodes" in document:
             workflows.append(document)
         elif "parameters" in document:
-            nodes[name] = document
-        elif "data" in document or "host" in document:
-            credentials[name] = document if "data" in document else {"type": "smtp", "data": document}
+            _add(nodes, name, document, path)
+        elif isinstance(document.get("data"), Mapping):
+            _add(credentials, name, document, path)
+        elif "host" in document:
+            _add(credentials, name, {"type": "smtp", "data": document}, path)
         else:
             raise ParameterError(
                 f"{path} is neither a credential nor a node nor a workflow.", parameter="file",
                 hint="A credential has data, a node parameters, a workflow nodes.",
             )  # fmt: skip
     return Imported("nina", cast(Mapping[str, Json], credentials), nodes, tuple(workflows))
+
+
+def _add(to: dict[str, Json], name: str, document: Json, path: str) -> None:
+    if name in to:
+        raise ParameterError(
+            f"{path}: there is another file called {name}.", hint="Rename one: files name what is in them.",
+            parameter="file",
+        )  # fmt: skip
+    to[name] = document

@@ -17,9 +17,10 @@ from nina_smtp.cli.importing import check, read_document, tell
 from nina_smtp.cli.login import with_token_file
 from nina_smtp.cli.output import FAILED, OK, TRY_LATER, print_json, say, status_of
 from nina_smtp.dialects.dialect import recognise
-from nina_smtp.dialects.documents import looks_like_json, parse
+from nina_smtp.dialects.documents import checked, looks_like_json, parse
 from nina_smtp.dialects.imported import Fate, plain
 from nina_smtp.errors import ParameterError, error_from_dict
+from nina_smtp.forms import nearest
 from nina_smtp.workflow.blobs import FolderBlobStore
 from nina_smtp.workflow.model import Workflow
 from nina_smtp.workflow.run import NodeRun, Run, run
@@ -53,9 +54,14 @@ def run_workflow(
     before it starts.
     """
     catalog = default_catalog()
+    given = dict(map(_pair, named))
     document, brought = _document(path, chosen, catalog)
     workflow = validate(document, catalog)
-    given = dict(map(_pair, named))
+    if chosen not in (None, workflow.name):
+        raise _no_such(chosen, [workflow.name])
+    for name in given if brought else ():
+        if name not in {*brought, *_needed(workflow)}:
+            raise _no_such_credential(name, list(brought))
     credentials = {
         name: with_token_file(read_credential(files.read_credential_file(file)), file)
         for name, file in given.items()
@@ -145,20 +151,33 @@ def _document(path: str, chosen: str | None, catalog: Catalog) -> tuple[Any, Map
         if isinstance(document, dict) and not ours and "workflow" not in document and "nodes" not in document:
             raise _not_a_workflow(path, is_node="parameters" in document)
         return _with_environment(document), {}
-    imported = read_document(document, path, found.name)
+    imported = read_document(checked(document), path, found.name)
     check(imported, catalog)
     tell(imported.notes, (Fate.WARNING, Fate.LEFT_OUT))
     names = [str(workflow["name"]) for workflow in imported.workflows]
     if chosen is not None and chosen not in names:
-        raise ParameterError(
-            f"There is no workflow {chosen[:80]!a} that can be run.",
-            hint=f"There are: {', '.join(names) or 'none'}.",
-            parameter="workflow",
-        )
+        raise _no_such(chosen, names)
     fitting = [one for one in imported.workflows if chosen in (None, one["name"])]
     if len(fitting) != 1:
         raise _not_one(path, names, found.title)
     return plain(fitting[0]), imported.credentials
+
+
+def _no_such(chosen: str | None, names: Sequence[str]) -> ParameterError:
+    return ParameterError(
+        f"There is no workflow {str(chosen)[:80]!a} that can be run.",
+        hint=f"There are: {', '.join(names) or 'none'}.",
+        parameter="workflow",
+    )
+
+
+def _no_such_credential(name: str, names: Sequence[str]) -> ParameterError:
+    meant = nearest(name, list(names)) if len(name) < 100 else None
+    return ParameterError(
+        f"No mail of the file goes by {name[:80]!a}.",
+        hint=f"Did you mean {meant}?" if meant else f"There are: {', '.join(names)}.",
+        parameter="credential",
+    )
 
 
 def _not_one(path: str, names: Sequence[str], title: str) -> ParameterError:

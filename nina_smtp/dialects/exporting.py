@@ -6,10 +6,12 @@ A writer takes what it can say, key by key; what is left at the end would be los
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from nina_smtp.dialects.imported import Imported, Json
+from nina_smtp.dialects.source import as_list
 from nina_smtp.errors import InvalidConfiguration
+from nina_smtp.smtp.server import is_this_machine
 
 ABSENT: tuple[Any, ...] = (None, "", [], {})
 
@@ -47,6 +49,10 @@ class Ours:
     def mailboxes(self, key: str) -> list[str] | None:
         """A list of mailboxes, or one as a text. Raises InvalidConfiguration for a template."""
         value = self._left.get(key)
+        inner: object = cast(Json, value).get("literal") if isinstance(value, Mapping) else None
+        if isinstance(inner, list):
+            del self._left[key]
+            return [str(one) for one in as_list(cast(object, inner))]
         if not isinstance(value, list):
             text = self.text(key)
             return None if text is None else [text]
@@ -89,9 +95,11 @@ def checked_type(name: str, document: Json, *types: str) -> Json:
 
 def clear_text(data: Json) -> bool:
     """Whether a credential sends a password in clear text to another machine."""
-    host = str(data.get("host", ""))
-    local = host in ("localhost", "::1") or host.startswith("127.")
-    return data.get("encryption") == "none" and data.get("authMethod") != "none" and not local
+    return (
+        data.get("encryption") == "none"
+        and data.get("authMethod") != "none"
+        and not is_this_machine(str(data.get("host", "")))
+    )
 
 
 def joined(mailboxes: Sequence[str] | None) -> str | None:

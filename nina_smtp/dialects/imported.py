@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,9 @@ Json = Mapping[str, Any]
 
 SECRETS = frozenset({"password", "secretKey", "clientSecret", "refreshToken", "accessToken"})
 """The fields of our credentials that are secret."""
+
+
+_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 
 
 class Fate(StrEnum):
@@ -96,8 +100,7 @@ def variable_name(credential_name: str, secret: str) -> str:
 
 def is_reference(value: object) -> bool:
     """Whether a secret is a variable of the environment already, and so may be shown."""
-    text = value if isinstance(value, str) else ""
-    return text.startswith("${") and text.endswith("}") and text[2:-1].isidentifier()
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
 def _open(name: str, document: Json) -> Json:

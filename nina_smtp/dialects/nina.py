@@ -12,8 +12,9 @@ from typing import Any, cast
 from nina_smtp.dialects.dialect import Dialect
 from nina_smtp.dialects.exporting import Ours, checked_type, clear_text, lost
 from nina_smtp.dialects.imported import Fate, Imported, Json, credential
-from nina_smtp.dialects.source import Source
-from nina_smtp.errors import InvalidConfiguration
+from nina_smtp.dialects.source import Source, written
+from nina_smtp.errors import InvalidAddress, InvalidConfiguration
+from nina_smtp.message.mailbox import parse_list
 
 PARAMETERS = (
     "to", "subject", "body", "contentType", "from", "cc", "bcc", "replyTo", "importance", "attachments",
@@ -56,9 +57,11 @@ def _node(source: Source) -> Json:
 
 def _credential(outer: Source, name: str) -> tuple[str, Json]:
     """The credential under the labels of the form (``Auth Method``) or the names of the fields."""
-    service = outer.text(_label(outer, "integrationService"))
-    if service and service.lower() != "smtp":
-        raise outer.wrong("Integration Service", f"is {service[:40]!a}, not SMTP.")
+    for key in ("integrationService", "type"):
+        label = _label(outer, key)
+        if (service := outer.text(label)) and service.lower() != "smtp":
+            raise outer.wrong(label, f"is {service[:40]!a}, not SMTP.", "Only credentials of SMTP are read.")
+    about = {key: outer.text(_label(outer, key)) for key in ("name", "description")}
     inner = outer.inner("data")
     if inner is not None:
         outer.rest("is not a part of a credential", known=("type", "name", "description"))
@@ -73,7 +76,6 @@ def _credential(outer: Source, name: str) -> tuple[str, Json]:
             values[key] = source.choice(label, {one: one for one in allowed}, f"credential.{key}")
         else:
             values[key] = source.text(label, f"credential.{key}", required=True)
-    about = {key: outer.text(_label(outer, key)) for key in ("name", "description")}
     source.rest("is not a field of the credential", known=("type", *map(str, about)))
     if clear_text(values):
         values["allowCleartextLogin"] = True
@@ -129,13 +131,32 @@ def _written_node(name: str, node: Json) -> Json:
     found["attachments"] = [_attachment(one, parameters.place) for one in found["attachments"] or ()] or None
     parameters.done()
     ours.done()
-    for key, value in found.items():
+    found |= {key: [] for key, value in node.get("parameters", {}).items() if key in found and value == []}
+    for key, given in found.items():
+        value = _as_it_stands(given)
+        found[key] = value
         if "{{" in str(value) or "{%" in str(value):
             raise lost(f"{parameters.place}.{key}", "has a template: what NINA understands is not published")
         if key in ("to", "cc", "bcc") and isinstance(value, str):
-            found[key] = [value]
+            found[key] = _listed(value, f"{parameters.place}.{key}")
     kept = {key: value for key, value in found.items() if value is not None}
     return {"resource": "email", "operation": "send", "parameters": kept}
+
+
+def _as_it_stands(value: Any) -> Any:
+    """What a literal holds: NINA knows no literals."""
+    if not isinstance(value, Mapping):
+        return value
+    whole = cast(Json, value)
+    return whole["literal"] if set(whole) == {"literal"} else whole
+
+
+def _listed(text: str, place: str) -> list[str]:
+    """Mailboxes with commas between them, one by one."""
+    try:
+        return [written(mailbox) for mailbox in parse_list(text)]
+    except InvalidAddress as error:
+        raise lost(place, f"is refused: {error.message.rstrip('.')}") from None
 
 
 def _attachment(one: Any, place: str) -> Json:

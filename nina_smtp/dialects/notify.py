@@ -8,77 +8,111 @@ that the mail has to wait for.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
-from nina_smtp.dialects.exporting import Ours, lost
 from nina_smtp.dialects.imported import Fate, Json
 from nina_smtp.dialects.source import Source, as_list, literal
 from nina_smtp.errors import InvalidConfiguration
 
 EMAIL = "email"
-OPTIONS = {"mode": "once", "autoExtract": "off"}
+OPTIONS = {"mode": "once", "sources": "node"}
 """A step sends one mail, and only what it says itself is in it."""
 
 _EXPRESSION = re.compile(r"\$\{")
 _OWN_HEADERS = {"reply-to": "replyTo", "cc": "cc", "bcc": "bcc", "sender": "envelopeFrom"}
+_OVERWRITTEN = frozenset({"from", "to", "subject"})
+_DECIDES = ("if", "when", "unless", "condition", "for", "foreach", "then", "enabled", "disabled")
+"""What decides whether, or how often, a step is done."""
 
 
 def read_workflow(
-    workflow: Source, name: str, credentials: Collection[str], named: Collection[str]
+    workflow: Source, name: str, credentials: Mapping[str, Json], providers: Mapping[str, bool]
 ) -> Json | None:
     """The workflow of ours, or None if it has steps that are not mails.
 
-    ``credentials`` are the e-mail providers of the file, ``named`` all of its providers.
+    ``credentials`` are the e-mail providers of the file that are used; ``providers`` says of each of all its
+    providers whether it is one of mail.
     """
     name = workflow.text("name", "workflow.name") or name
     steps = workflow.objects("steps")
-    foreign = [step for step in steps if not _is_mail(step)]
-    if foreign or not steps:
-        kind = str(foreign[0].data.get("task") or foreign[0].data.get("type"))[:40] if foreign else "nothing"
-        why = f"is a workflow with a step that is not a mail ({kind})" if foreign else "has no steps"
-        workflow.note("steps", Fate.LEFT_OUT, f"{name} {why}; it is left out as a whole")
+    why = _deciding(workflow) or next(filter(None, (_why_not(step, providers) for step in steps)), None)
+    if why or not steps:
+        said = f"is a workflow with {why}" if why else "has no steps"
+        workflow.note("steps", Fate.LEFT_OUT, f"{name} {said}; it is left out as a whole")
         return None
     nodes: list[Json] = [{"id": "start", "type": "manual_trigger", "name": "Start", "config": {}}]
     edges: list[Json] = []
     for number, step in enumerate(steps, 1):
         title = step.text("name", "node.name") or f"Mail {number}"
-        nodes.append(_node(step, f"mail-{number}", title, credentials, named))
+        title = unlike([str(node["name"]) for node in nodes], title, 100)
+        nodes.append(_node(step, f"mail-{number}", title, credentials, providers))
         edges.append({"from": nodes[-2]["id"], "to": nodes[-1]["id"]})
     workflow.rest("has no meaning for a mail")
-    return {"name": name[:200], "nodes": nodes, "edges": edges}
+    return {"name": unlike((), name, 200), "nodes": nodes, "edges": edges}
 
 
-def _is_mail(step: Source) -> bool:
+def unlike(others: Sequence[str], name: str, longest: int) -> str:
+    """A name of at most so many characters, one line, that none of ``others`` has."""
+    name = "".join(c if c.isprintable() else " " for c in name).strip()[:longest] or "unnamed"
+    number, found = 1, name
+    while found in others:
+        number += 1
+        found = f"{name[: longest - 6]} {number}"
+    return found
+
+
+def _why_not(step: Source, providers: Mapping[str, bool]) -> str | None:
+    """Why a step is not a mail that is sent whatever happened before it."""
     data = step.data
-    if data.get("thand") == "notify":
-        return isinstance(data.get("with"), Mapping)
-    return data.get("task") == "notify" and data.get("type", EMAIL) in (EMAIL, "email.smtp")
+    key = "with" if data.get("thand") == "notify" else "config"
+    config: Any = data.get(key)
+    mail = data.get("task") == "notify" and data.get("type", EMAIL) in (EMAIL, "email.smtp")
+    if not (isinstance(config, Mapping) if key == "with" else mail):
+        return f"a step that is not a mail ({str(data.get('task') or data.get('type'))[:40]})"
+    names = as_list(cast(Json, config).get("provider")) if isinstance(config, Mapping) else []
+    if names and "type" not in data and all(isinstance(n, str) and providers.get(n) is False for n in names):
+        return f"a step that is not a mail (it notifies by {str(names[0])[:40]})"
+    return _deciding(step)
+
+
+def _deciding(source: Source) -> str | None:
+    for key in _DECIDES:
+        value = source.data.get(key)
+        harmless = {"enabled": ("true",), "disabled": ("false",), "then": ("continue",)}.get(key, ())
+        if value is not None and str(value).strip().lower() not in ("", *harmless):
+            return f"{key}, which decides whether or how often there is a mail ({source.at(key)})"
+    return None
 
 
 def _node(
-    step: Source, node_id: str, title: str, credentials: Collection[str], named: Collection[str]
+    step: Source,
+    node_id: str,
+    title: str,
+    credentials: Mapping[str, Json],
+    providers: Mapping[str, bool],
 ) -> Json:
     key = "with" if step.data.get("thand") == "notify" else "config"
     config = step.inner(key) or Source({}, step.at(key), step.notes)
     node: Json = {
         "id": node_id,
         "type": "smtp",
-        "name": title[:100],
-        "credential": _route(config, credentials, named),
+        "name": title,
+        "credential": _route(config, credentials, providers),
         "config": {"parameters": _parameters(config), "options": OPTIONS},
     }
     config.rest("is not an option of a mail")
-    step.rest("has no meaning for a mail", known=("task", "type", "thand", "config", "with", "id"))
+    known = ("task", "type", "thand", "config", "with", "id", *_DECIDES)
+    step.rest("has no meaning for a mail", known=known)
     return node
 
 
-def _route(config: Source, credentials: Collection[str], named: Collection[str]) -> Any:
+def _route(config: Source, credentials: Mapping[str, Json], providers: Mapping[str, bool]) -> Any:
     """The provider that is named, then the others of the file."""
     listed = config.value("provider")
     names = as_list(listed or EMAIL)
     for name in names:
-        if not isinstance(name, str) or (name in named and name not in credentials):
+        if not isinstance(name, str) or (name in providers and name not in credentials):
             raise config.wrong(
                 "provider",
                 f"{str(name)[:40]!a} is not an e-mail provider that is enabled.",
@@ -94,9 +128,12 @@ def _route(config: Source, credentials: Collection[str], named: Collection[str])
     if len(route) == 1:
         config.note("provider", Fate.SAME, becomes="node.credential")
         return route[0]
-    others = ", ".join(route[1:])
-    why = f"while it cannot be used, mails go by {others}"
-    config.note("provider", Fate.BETTER, why, "node.credential")
+    fate, why = Fate.BETTER, f"while it cannot be used, mails go by {', '.join(route[1:])}"
+    senders = dict.fromkeys(str(credentials[one]["data"].get("fromAddress")) for one in route if credentials)
+    if len(senders) > 1 and not config.has("from"):
+        fate = Fate.WARNING
+        why += ", still from the sender of the first, which they may refuse: give the step a from"
+    config.note("provider", fate, why, "node.credential")
     return route
 
 
@@ -114,15 +151,13 @@ def _parameters(config: Source) -> Json:
 
 
 def _plain_addresses(config: Source, key: str, *, required: bool = False) -> Any:
-    for one in (
-        config.data.get(key) or () if isinstance(config.data.get(key), list) else (config.data.get(key),)
-    ):
+    for one in as_list(config.data.get(key)):
         if isinstance(one, str) and _EXPRESSION.search(one):
             raise _expression(config, key)
     becomes = f"node.parameters.{'replyTo' if key == 'reply_to' else key}"
     if key in ("from", "reply_to"):
-        return config.mailbox(key, becomes)
-    return config.mailboxes(key, becomes, required=required)
+        return literal(config.mailbox(key, becomes))
+    return literal(config.mailboxes(key, becomes, required=required))
 
 
 def _plain(config: Source, key: str, becomes: str | None = None) -> str | None:
@@ -171,81 +206,23 @@ def _headers(config: Source, found: Mapping[str, Any]) -> dict[str, Any]:
     own: dict[str, Any] = {}
     custom: dict[str, str] = {}
     for name in headers.data:
-        values = headers.value(name)
-        several = [str(one) for one in as_list(values)]
+        several = [one for one in as_list(headers.value(name)) if one not in (None, "")]
         parameter = _OWN_HEADERS.get(str(name).lower())
-        if parameter is None:
-            if len(several) > 1:
-                raise headers.wrong(name, "has several values.", "A header of one's own is there once.")
-            custom[str(name)] = several[0]
-            headers.note(name, Fate.SAME, becomes=f"node.parameters.headers.{name}")
-        elif found.get(parameter) or own.get(parameter):
-            headers.note(name, Fate.LEFT_OUT, f"{parameter} is given already")
+        if not all(isinstance(one, str | int | float) for one in several):
+            raise headers.wrong(name, "is not a text.", "Write the value of the header.")
+        if any(_EXPRESSION.search(str(one)) for one in several):
+            raise _expression(headers, name)
+        if not several:
+            headers.note(name, Fate.LEFT_OUT, "is empty")
+        elif str(name).lower() in _OVERWRITTEN or found.get(parameter or "") or own.get(parameter or ""):
+            headers.note(name, Fate.LEFT_OUT, "is given already")
         elif parameter in ("cc", "bcc"):
-            own[parameter] = headers.mailboxes(name, f"node.parameters.{parameter}")
+            own[parameter] = literal(headers.mailboxes(name, f"node.parameters.{parameter}"))
+        elif parameter:
+            own[parameter] = literal(headers.mailbox(name, f"node.parameters.{parameter}"))
+        elif len(several) > 1:
+            raise headers.wrong(name, "has several values.", "A header of one's own is there once.")
         else:
-            own[parameter] = headers.mailbox(name, f"node.parameters.{parameter}")
+            custom[str(name)] = str(several[0])
+            headers.note(name, Fate.SAME, becomes=f"node.parameters.headers.{name}")
     return own | ({"headers": literal(custom)} if custom else {})
-
-
-def write_workflow(workflow: Json, providers: Sequence[str]) -> Json:
-    """The workflow as it is written there. Raises InvalidConfiguration for what would be lost."""
-    by_id = {str(node["id"]): node for node in workflow.get("nodes", ())}
-    following = {str(edge["from"]): str(edge["to"]) for edge in workflow.get("edges", ())}
-    start = [one for one, node in by_id.items() if node.get("type") == "manual_trigger"]
-    order = start[:1]
-    while order and (after := following.get(order[-1])) and after not in order:
-        order.append(after)
-    name = str(workflow.get("name", "workflow"))
-    if len(order) != len(by_id) or len(workflow.get("edges", ())) != len(order) - 1:
-        raise lost(f"The workflow {name}", "is not one trigger and one mail after the other")
-    return {"name": name, "steps": [_step(by_id[one], providers) for one in order[1:]]}
-
-
-def _step(node: Json, providers: Sequence[str]) -> Json:
-    place = f"The node {node.get('name')}"
-    if node.get("type") != "smtp":
-        raise lost(place, f"is of the type {node.get('type')}")
-    config = Ours(node.get("config", {}), f"{place}: config")
-    config.drop("resource", "email")
-    config.drop("operation", "send")
-    if config.take("options", {}) != OPTIONS:
-        raise lost(f"{place}: config.options", f"are not {OPTIONS}")
-    given = Ours(config.take("parameters", {}), f"{place}: config.parameters")
-    config.done()
-    step: dict[str, Any] = {"provider": _written_route(node.get("credential"), providers)}
-    step |= {"subject": given.text("subject"), "to": given.mailboxes("to")}
-    step |= {"cc": given.mailboxes("cc"), "bcc": given.mailboxes("bcc")}
-    step |= {"from": given.text("from"), "reply_to": given.text("replyTo")}
-    body, text = given.text("body"), given.text("textBody")
-    html = given.take("contentType", "text") == "html"
-    if text is not None and not html:
-        raise lost(f"{given.place}.textBody", "is there beside a text")
-    step["body"] = {"text": text, "html": body} if html else {"text": body}
-    step["body"] = {key: value for key, value in step["body"].items() if value is not None}
-    headers = _written_headers(given)
-    if (sender := given.text("envelopeFrom")) is not None:
-        headers["Sender"] = sender
-    given.done()
-    step["headers"] = headers or None
-    written = {key: value for key, value in step.items() if value is not None}
-    if any("${" in str(value) for value in written.values()):
-        raise lost(given.place, "hold ${…}, which is an expression there")
-    return {"name": node.get("name"), "task": "notify", "type": EMAIL, "config": written}
-
-
-def _written_headers(given: Ours) -> dict[str, Any]:
-    headers = given.take("headers", {})
-    if set(headers) == {"literal"}:
-        return dict(headers["literal"])
-    if any("{{" in str(value) or "{%" in str(value) for value in headers.values()):
-        raise lost(f"{given.place}.headers", "have a template in them")
-    return dict(headers)
-
-
-def _written_route(credential: Any, providers: Sequence[str]) -> Any:
-    route = as_list(credential)
-    if not all(isinstance(one, str) for one in route):
-        raise lost("A credential inside a node", "has no name")
-    same = dict.fromkeys([route[0], *providers]) == dict.fromkeys(route)
-    return route[0] if same else route

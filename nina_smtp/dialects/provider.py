@@ -14,13 +14,14 @@ from typing import Any, cast
 from nina_smtp.dialects.dialect import Dialect
 from nina_smtp.dialects.exporting import Ours, checked_type, lost
 from nina_smtp.dialects.imported import Fate, Imported, Json, credential
-from nina_smtp.dialects.notify import EMAIL, read_workflow, write_workflow
-from nina_smtp.dialects.source import Source, as_list
+from nina_smtp.dialects.notify import EMAIL, read_workflow, unlike
+from nina_smtp.dialects.notify_writing import write_workflow
+from nina_smtp.dialects.source import Source, as_list, is_placeholder
 from nina_smtp.errors import InvalidConfiguration
 
 REQUIRED = ("host", "port", "user", "pass", "from")
 
-_PLACEHOLDER = re.compile(r"<(?:your|smtp)-[a-z-]+>")
+_VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
 _OTHER_PLATFORMS = {
     "ses": "Amazon SES by its own interface; over SMTP use email-smtp.<region>.amazonaws.com",
     "acs": "Azure Communication Services by its own interface; over SMTP use smtp.azurecomm.net",
@@ -34,11 +35,13 @@ def read(document: Any, name: str) -> Imported:
         source.note("version", Fate.WARNING, f"is {version[:20]!a}; 1.0 is what is known here")
     providers = source.inner("providers")
     credentials = _credentials(providers) if providers else {}
-    named = set(providers.data) if providers else set[str]()
+    others = _others(providers) if providers else {}
     workflows: list[Json] = []
     for index, one in enumerate(source.objects("workflows")):
-        found = read_workflow(one, f"{name} {index + 1}", credentials, named)
-        workflows += [found] if found else []
+        found = read_workflow(one, f"{name} {index + 1}", credentials, others)
+        if found:
+            names = [str(other["name"]) for other in workflows]
+            workflows.append({**found, "name": unlike(names, str(found["name"]), 200)})
     source.rest("is not for mail", known=("version", "providers", "workflows"))
     if not credentials and not workflows:
         said = [note for note in source.notes if note.fate is Fate.LEFT_OUT]
@@ -50,26 +53,45 @@ def read(document: Any, name: str) -> Imported:
     return Imported("provider", credentials, {}, tuple(workflows), tuple(source.notes))
 
 
+def _is_mail(entry: Any) -> bool:
+    """Whether it is a provider of mail, whatever its platform."""
+    kind: Any = cast(Json, entry).get("provider") if isinstance(entry, Mapping) else None
+    return isinstance(kind, str) and kind.partition(".")[0].strip().lower() == EMAIL
+
+
+def _others(providers: Source) -> dict[str, bool]:
+    """All providers of the file, and whether they are of mail."""
+    return {str(name): _is_mail(entry) for name, entry in providers.data.items()}
+
+
 def _credentials(providers: Source) -> dict[str, Json]:
     found: dict[str, Json] = {}
-    for name in providers.data:
-        if not (entry := providers.inner(str(name))):
-            continue
-        kind = entry.text("provider") or ""
-        config = entry.inner("config")
-        platform = (config.text("platform") if config else None) or kind.partition(".")[2] or "smtp"
-        if kind.partition(".")[0] != "email":
-            providers.note(str(name), Fate.LEFT_OUT, f"is a provider of {kind[:40] or 'nothing'}, not mail")
-        elif platform in _OTHER_PLATFORMS:
-            providers.note(str(name), Fate.LEFT_OUT, f"is {_OTHER_PLATFORMS[platform]}")
-        elif entry.flag("enabled") is False:
-            entry.note("enabled", Fate.LEFT_OUT, "is false, so the provider is not used")
-        elif platform != "smtp":
-            assert config
-            raise config.wrong("platform", f"cannot be {platform[:40]!a}.", "There are: smtp, ses, acs.")
-        else:
-            found[str(name)] = _credential(entry, config or Source({}, entry.at("config"), entry.notes))
+    for name, entry in providers.data.items():
+        if not _is_mail(entry):
+            kind = cast(Json, entry).get("provider") if isinstance(entry, Mapping) else None
+            providers.note(
+                str(name), Fate.LEFT_OUT, f"is a provider of {str(kind or 'nothing')[:40]}, not mail"
+            )
+        elif (one := providers.inner(str(name))) and (document := _smtp(providers, str(name), one)):
+            found[str(name)] = document
     return found
+
+
+def _smtp(providers: Source, name: str, entry: Source) -> Json | None:
+    """The credential, unless the provider is not used, or is not SMTP."""
+    config = entry.inner("config") or Source({}, entry.at("config"), entry.notes)
+    implied = (entry.text("provider") or "").partition(".")[2]
+    platform = (config.text("platform") or implied or "smtp").strip().lower()
+    if platform in _OTHER_PLATFORMS:
+        providers.note(name, Fate.LEFT_OUT, f"is {_OTHER_PLATFORMS[platform]}")
+    elif entry.flag("enabled") is False:
+        entry.note("enabled", Fate.LEFT_OUT, "is false, so the provider is not used")
+    elif platform != "smtp":
+        place, key = (config, "platform") if config.has("platform") else (entry, "provider")
+        raise place.wrong(key, f"cannot be {platform[:40]!a}.", "There are: smtp, ses, acs.")
+    else:
+        return _credential(entry, config)
+    return None
 
 
 def _credential(entry: Source, config: Source) -> Json:
@@ -80,8 +102,12 @@ def _credential(entry: Source, config: Source) -> Json:
             parameter=config.at(missing[0]),
         )
     for key in REQUIRED:
-        if _PLACEHOLDER.fullmatch(str(config.data[key])):
+        if is_placeholder(config.data[key]):
             config.note(key, Fate.WARNING, f"is still the placeholder {str(config.data[key])[:60]}")
+        elif "${" in _VARIABLE.sub("", str(config.data[key])):
+            config.note(
+                key, Fate.WARNING, "holds ${…} that is no variable of the environment; it stays as it is"
+            )
     port = config.number("port", 1, 65535)
     implicit = port == 465
     config.note(
@@ -91,15 +117,17 @@ def _credential(entry: Source, config: Source) -> Json:
         "credential.port, credential.encryption",
     )
     sender = config.text("from") or ""
-    if "${" not in sender and not _PLACEHOLDER.fullmatch(sender):
+    if "${" not in sender and not is_placeholder(sender):
         sender = config.mailbox("from") or ""
+        if not sender:
+            raise config.wrong("from", "is no mailbox.", "Write it as local-part@domain.")
     config.note("from", Fate.SAME, becomes="credential.fromAddress")
     skip = config.flag("tls_skip_verify")
     if config.has("tls_skip_verify"):
         fate, why = (Fate.WARNING, "anybody in between can read the password") if skip else (Fate.SAME, "")
         config.note("tls_skip_verify", fate, why, "credential.tlsSkipVerify")
     if config.has("platform"):
-        config.note("platform", Fate.SAME)
+        config.note("platform", Fate.SAME, becomes="credential.type")
     document = credential(
         "smtp",
         {
@@ -127,7 +155,8 @@ def recognises(document: Any) -> bool:
     providers, workflows = whole.get("providers"), whole.get("workflows")
     if isinstance(providers, Mapping):
         entries = cast(Mapping[str, Any], providers).values()
-        return any(isinstance(one, Mapping) and "provider" in one for one in entries)
+        if any(isinstance(one, Mapping) and "provider" in one for one in entries):
+            return True
     return any(isinstance(one, Mapping) and "steps" in one for one in as_list(workflows))
 
 
@@ -137,6 +166,8 @@ def write(imported: Imported) -> Json:
         raise lost("A node", "can only be said as a step of a workflow there")
     providers = {name: _provider(name, document) for name, document in imported.credentials.items()}
     workflows = [write_workflow(workflow, list(providers)) for workflow in imported.workflows]
+    if not providers and not workflows:
+        raise InvalidConfiguration("There is nothing to export.", hint="Give a credential or a workflow.")
     return {
         "version": "1.0",
         **({"providers": providers} if providers else {}),

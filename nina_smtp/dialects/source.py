@@ -18,9 +18,12 @@ from nina_smtp.message.mailbox import Mailbox, parse_list
 
 MAX_TEXT = 8 * 1024 * 1024
 MAX_NOTES = 1000
+MAX_PARTS = 1000
 
 _BRACES = re.compile(r"\{[{%]")
 _QUOTED_NAME = re.compile(r'[@,;:<>"\[\]\\()]')
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)|[^",(]+|["(]', re.DOTALL)
+_PLACEHOLDER = re.compile(r"<(?:your|smtp)-[a-z-]+>")
 
 
 class Source:
@@ -176,14 +179,40 @@ class Source:
 
     def _parsed(self, key: str, text: str) -> tuple[Mailbox, ...]:
         try:
-            return parse_list(re.sub(r"(?:\s*,\s*)+(?=,|\Z)|\A(?:\s*,\s*)+", "", text))
+            given = _without_blanks(text)
+            return parse_list(given) if given else ()
         except InvalidAddress as error:
-            raise self.wrong(key, f"is refused: {error.message}", error.hint) from None
+            hint = error.hint or "Write it as local-part@domain."
+            raise self.wrong(key, f"is refused: {error.message}", hint) from None
+
+
+def is_placeholder(value: object) -> bool:
+    """Whether it stands in an example for what the user has to fill in: ``<your-app-password>``."""
+    return isinstance(value, str) and _PLACEHOLDER.fullmatch(value) is not None
+
+
+def sources(document: object) -> list[Source]:
+    """The objects of a document: a list is a list of them. Raises InvalidConfiguration."""
+    if not isinstance(document, list | tuple):
+        return [Source(document)]
+    listed = as_list(cast(object, document))
+    if not 0 < len(listed) <= MAX_PARTS:
+        raise InvalidConfiguration(f"The list has {len(listed)} entries; from 1 to {MAX_PARTS} are read.")
+    notes: list[Note] = []
+    return [Source(one, f"[{index}]", notes) for index, one in enumerate(listed)]
 
 
 def as_list(value: object) -> list[Any]:
     """The elements of a list, or the one value there is."""
     return list(cast(Sequence[Any], value)) if isinstance(value, list | tuple) else [value]
+
+
+def objects_in(value: object) -> list[Mapping[str, Any]]:
+    """Those elements of a list, or values of an object, that are objects."""
+    found: list[Any] = (
+        list(cast(Mapping[str, Any], value).values()) if isinstance(value, Mapping) else as_list(value)
+    )
+    return [cast(Mapping[str, Any], one) for one in found if isinstance(one, Mapping)]
 
 
 def written(mailbox: Mailbox) -> str:
@@ -199,12 +228,29 @@ def written(mailbox: Mailbox) -> str:
 
 def literal(value: Any) -> Any:
     """A value for a parameter of ours: what looks like a template in it stays as it is."""
-    return {"literal": value} if _BRACES.search(str(value)) else value
+    keys: set[str] = set(cast(Mapping[str, Any], value)) if isinstance(value, Mapping) else set()
+    written_so = keys == {"literal"} or _BRACES.search(str(cast(object, value)))
+    unknown = cast(Any, value)
+    return {"literal": unknown} if written_so else unknown
 
 
 def verbatim(value: str | None) -> str | None:
     """A value for a credential of ours: ``${NAME}`` in it stays as it is."""
     return None if value is None else re.sub(r"(?=\$\{[A-Za-z_][A-Za-z0-9_]*\})", "$", value)
+
+
+def _without_blanks(text: str) -> str:
+    """Mailboxes without what is blank between two commas, unless these are within quotes or a comment."""
+    elements = [""]
+    position = 0
+    while position < len(text):
+        if text[position] == ",":
+            elements.append("")
+            position += 1
+        elif piece := _PIECE.match(text, position):
+            elements[-1] += piece[0]
+            position = piece.end()
+    return ",".join(element for element in elements if element.strip())
 
 
 def _slip(word: str, names: Sequence[str]) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bed.command import trusting
 from bed.mailservers import MailHost
 from bed.readers import read_same
 from bed.recorder import Recorder
@@ -183,8 +184,8 @@ def test_the_example_of_the_documentation_goes_through_postfix(
         text = text.replace(old, new)
     (tmp_path / "output.yaml").write_text(text)
     monkeypatch.setenv("LC_PASSWORD", postfix.password)
-    monkeypatch.setenv("SSL_CERT_FILE", str(postfix.mailboxes.certs.ca_pem))
-    status = cli.main(["run", str(tmp_path / "output.yaml"), "--input", str(example / "elements.ndjson")])
+    with trusting(postfix.ca_pem, monkeypatch):
+        status = cli.main(["run", str(tmp_path / "output.yaml"), "--input", str(example / "elements.ndjson")])
     written = capsysbinary.readouterr()
     assert status == 0, written
     assert written.out.count(b'"status": "sent"') == 5
