@@ -13,6 +13,10 @@ every key says what became of it.
 ``xsoar``        ``send-mail`` of Cortex XSOAR
 ``tracecat``     ``core.send_email_smtp``
 ==============  =================================================================
+
+What they share: ``dialect`` (which there are), ``documents`` (text to plain data), ``source`` (theirs, key by
+key), ``imported`` (what comes of it), ``exporting`` (ours, taken apart); for those with expressions and
+graphs ``inserts``, ``logins`` and ``wiring``.
 """
 
 from nina_smtp.dialects.dialect import read, recognise

@@ -14,8 +14,8 @@ from typing import Any, cast
 from nina_smtp.dialects.dialect import Dialect
 from nina_smtp.dialects.exporting import Ours, checked_type, lost
 from nina_smtp.dialects.imported import Fate, Imported, Json, credential
-from nina_smtp.dialects.notify import EMAIL, read_workflow, unlike
-from nina_smtp.dialects.notify_writing import write_workflow
+from nina_smtp.dialects.provider.notify import EMAIL, read_workflow, unlike
+from nina_smtp.dialects.provider.writing import write_workflow
 from nina_smtp.dialects.source import Source, as_list, is_placeholder
 from nina_smtp.errors import InvalidConfiguration
 

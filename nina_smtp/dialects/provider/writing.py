@@ -7,7 +7,7 @@ from typing import Any
 
 from nina_smtp.dialects.exporting import Ours, lost
 from nina_smtp.dialects.imported import Json
-from nina_smtp.dialects.notify import EMAIL, OPTIONS
+from nina_smtp.dialects.provider.notify import EMAIL, OPTIONS
 from nina_smtp.dialects.source import as_list
 
 
