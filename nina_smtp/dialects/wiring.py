@@ -135,12 +135,15 @@ class Wiring:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A mail of the workflow; ``node`` is the workflow's node without its name. ``place`` is for notes."""
+    """A mail of the workflow; ``node`` is the workflow's node without its name. ``place`` is for notes.
+    ``conditional`` mails have a condition of their own, which is not known here.
+    """
 
     name: str
     node: Json
     feeds: Feeds
     place: str
+    conditional: bool = False
 
 
 def workflow(
@@ -148,12 +151,14 @@ def workflow(
 ) -> dict[str, Any]:
     """The workflow: the trigger, then the mails.
 
-    A mail behind steps that are not known here follows the trigger, and a note warns of that; ``kinds`` says
-    what those steps are. Raises InvalidConfiguration if there are too many.
+    A mail behind steps that are not known here, which may be what decides whether it is sent, follows the
+    trigger, disabled, and so are those behind it; a note warns of that. ``kinds`` says what those steps are.
+    Raises InvalidConfiguration if there are too many.
     """
     if len(steps) >= MAX_NODES or sum(len(step.feeds.mails) + 1 for step in steps) > MAX_EDGES:
         raise InvalidConfiguration(f"There are {len(steps)} mails, which are too many for one workflow.")
     ids = {step.name: step.node["id"] for step in steps}
+    off = _behind_what_is_not_known(steps)
     edges: list[dict[str, str]] = []
     for step in steps:
         feeds = step.feeds
@@ -162,9 +167,8 @@ def workflow(
             warn(
                 notes,
                 step.place,
-                f"comes after {between}, which is not known here: it is wired to the "
-                "trigger, is sent whatever was decided there, and its items are those the workflow starts "
-                "with",
+                f"comes after {between}, which is not known here and may decide whether it is sent: it is "
+                "wired to the trigger and disabled; enable it when what decides is before it",
             )
         elif len(feeds.mails) + feeds.trigger > 1:
             warn(
@@ -172,13 +176,27 @@ def workflow(
                 step.place,
                 "has several wires in: here they make one mail, their items laid over each other",
             )
-        if feeds.trigger or feeds.others or not feeds.mails:
-            edges.append({"from": trigger["id"], "to": step.node["id"]})
-        for source, output in feeds.mails:
+        on = [(source, output) for source, output in feeds.mails if source not in off]
+        if feeds.trigger or feeds.others or len(on) < max(len(feeds.mails), 1):
+            edges.append({"from": trigger["id"], "to": step.node["id"]})  # what is disabled hands on
+        for source, output in on:
             edge = {"from": ids[source], "to": step.node["id"]}
             edges.append(edge | {"output": output} if output else edge)
-    nodes = [dict(trigger), *({**step.node, "name": step.name} for step in steps)]
+    nodes = [dict(trigger)]
+    for step in steps:
+        disabled = {"disabled": True} if step.name in off else {}
+        nodes.append({**step.node, "name": step.name, **disabled})
+        if step.name in off and not step.feeds.others:
+            warn(notes, step.place, "comes after a mail that is disabled, and is disabled, too")
     return {"name": name, "nodes": nodes, "edges": edges}
+
+
+def _behind_what_is_not_known(steps: Sequence[Step]) -> frozenset[str]:
+    """The mails that must not go out by themselves: a disabled node hands on its items to those behind it."""
+    off = {step.name for step in steps if step.feeds.others or step.conditional}
+    while more := {step.name for step in steps if any(mail in off for mail, _ in step.feeds.mails)} - off:
+        off |= more
+    return frozenset(off)
 
 
 def warn(notes: list[Note], place: str, message: str) -> None:

@@ -188,8 +188,8 @@ class Options(Form):
     sources: Literal["all", "node"] = Field(
         "all",
         title="Sources",
-        description="Where parameters come from: the node and the data; or only the node, whose templates and "
-        "JSONPaths still see the data.",
+        description="Where parameters come from: the node and the data; or the node alone, whose templates "
+        "and JSONPaths still see the data.",
         examples=["node"],
     )
     auto_extract: Literal["content", "all", "off"] = Field(

@@ -476,18 +476,29 @@ class TestWorkflows:
         assert b"deep deep deep" in second.content
         round_trip(DIALECT, found)
 
-    def test_behind_a_node_that_is_not_known_here_start_with_its_items_and_a_warning(self, tmp_path: Path):
+    def test_behind_a_node_that_is_not_known_here_is_disabled_and_so_is_what_is_behind_it(
+        self, tmp_path: Path
+    ):
         found = read(
             flow(
-                [step("Start", "manualTrigger"), step("If", "if"), node(html="={{ $json.x }}")],
-                {"Start": [["If"]], "If": [["Send Email"]]},
+                [
+                    step("Start", "manualTrigger"),
+                    step("If", "if"),
+                    node(html="={{ $json.x }}"),
+                    node(name="Next"),
+                    node(name="Beside"),
+                ],
+                {"Start": [["If", "Beside"]], "If": [["Send Email"]], "Send Email": [["Next"]]},
             )
         )
         (warning,) = (note for note in found.told(Fate.WARNING) if note.place == "nodes[2]")
         assert "If (n8n-nodes-base.if)" in warning.message
         assert noted(found, "nodes[1]").fate is Fate.LEFT_OUT
+        off = {one["name"]: one.get("disabled", False) for one in found.workflows[0]["nodes"]}
+        assert off == {"Start": False, "Send Email": True, "Next": True, "Beside": False}
+        assert noted(found, "nodes[3]").fate is Fate.WARNING
         _, messages = ran(found, [{"x": "<i>y</i>"}], tmp_path)
-        assert b"<i>y</i>" in messages[0].content
+        assert len(messages) == 1
         round_trip(DIALECT, found)
 
     def test_use_what_is_pinned_to_the_trigger(self, tmp_path: Path):

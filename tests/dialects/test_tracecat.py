@@ -395,13 +395,17 @@ class TestWorkflows:
         assert header(messages[0], "Message-ID") != header(messages[1], "Message-ID")
         round_trip(DIALECT, found)
 
-    def test_behind_an_action_that_is_not_known_here_warn(self, tmp_path: Path):
+    def test_behind_an_action_that_is_not_known_here_is_disabled(self, tmp_path: Path):
         other = {"ref": "fetch", "action": "core.http_request", "args": {}}
         found = read(flow(other, action("mail", "fetch", subject="${{ TRIGGER.id }}")))
         assert noted(found, "actions[0]").fate is Fate.LEFT_OUT
         assert "core.http_request" in noted(found, "actions[1]").message
         _, messages = ran(found, [{"id": 42}], tmp_path)
-        assert header(messages[0], "Subject") == "42"
+        assert not messages
+
+    def test_with_a_condition_of_its_own_is_disabled(self, tmp_path: Path):
+        found = read(flow({**action(), "run_if": "${{ TRIGGER.x }}"}))
+        assert not ran(found, [{"x": True}], tmp_path)[1]
 
     def test_go_another_way_after_a_failure(self):
         found = read(flow(action("one"), action("two", "one.error")))

@@ -444,7 +444,7 @@ class TestPlaybooks:
         assert [header(one, "Subject") for one in messages] == ["First 42", "Second 42"]
         round_trip(DIALECT, found)
 
-    def test_behind_a_task_that_is_not_known_here_warn(self, tmp_path: Path):
+    def test_behind_a_task_that_is_not_known_here_is_disabled(self, tmp_path: Path):
         asked = {
             "id": "1",
             "type": "condition",
@@ -456,8 +456,9 @@ class TestPlaybooks:
         assert "condition" in noted(found, "tasks.2").message
         assert noted(found, "tasks.2").fate is Fate.WARNING
         _, messages = ran(found, [{}], tmp_path)
-        assert len(messages) == 1
-        round_trip(DIALECT, found)
+        assert not messages
+        with pytest.raises(InvalidConfiguration, match="disabled"):
+            DIALECT.write(found)
 
     def test_never_run_a_task_that_has_no_wire(self):
         found = read(playbook(task("1"), task("2")))

@@ -31,7 +31,7 @@ _LEFT = {
     "mask_output": "belongs to Tracecat",
 }
 _UNCONDITIONAL = {
-    "run_if": "here the mail is always sent: decide it before the workflow is started",
+    "run_if": "is not known here: in a workflow the mail is disabled, else it is always sent; decide before",
     "for_each": "here there is one mail for each item: start the workflow with a list of them",
 }
 
@@ -146,7 +146,7 @@ class Flow:
         if text := action.text("description", "notes"):
             node["notes"] = text
         finish(action)
-        return Step(ref, node, feeds, action.place)
+        return Step(ref, node, feeds, action.place, conditional=action.has("run_if"))
 
 
 def definition(part: Source) -> Source:
