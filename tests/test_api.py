@@ -245,6 +245,7 @@ def test_whatever_the_node_and_the_item_there_is_one_result_with_its_reason(
         json.dumps(error)
 
 
+@pytest.mark.no_cover  # it holds a budget of processor time
 def test_a_thousand_items_are_merged_and_built_in_no_time():
     """The promise is 60 µs an item for merging; composing comes on top of it. Ten times that is a fault."""
     node = {

@@ -160,6 +160,11 @@ def result_of(
     )
 
 
+def is_result(item: Mapping[str, Any]) -> bool:
+    """Whether an item is what became of a mail, as a node that sends mail hands it on."""
+    return "accepted" in item and "attempts" in item and "sources" in item
+
+
 def result_from_dict(shape: Mapping[str, Any], *, item: int) -> Result:
     """What ``as_dict`` wrote, as the result for ``item``: nothing was sent for it this time."""
     envelope = shape.get("envelope")

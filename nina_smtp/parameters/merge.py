@@ -5,7 +5,7 @@ Contract, section 3:
 1. **node**: the node's own parameters; a string is a Liquid template over the item.
 2. **extracted**: what ``extract`` finds by JSONPath; then the item's own object ``parameters``; then what is
    found by name at any depth below the top level, if there is exactly one match of the right type.
-3. **input**: the item's top-level keys, but for those that are never meant for another mail.
+3. **input**: the item's top-level keys; where the item tells of a mail, not those that are that mail's own.
 
 A node may say that it takes only what it sets itself: source 1 and ``extract``.
 
@@ -48,7 +48,7 @@ class Parameter:
 
     ``check`` returns the value in its final form or raises ParameterError; ``is_list`` may have several
     values from one JSONPath; ``is_content`` may be found by name by default; ``empty_is_value``: ``""`` says
-    something; ``is_own``: the item's key of this name is about something else.
+    something; ``is_own``: where the item tells of another mail, its key of this name is that one's.
     """
 
     name: str
@@ -118,13 +118,15 @@ class Merger:
         *,
         auto_extract: AutoExtract = AutoExtract.CONTENT,
         only_node: bool = False,
+        tells_of_a_mail: Callable[[Mapping[str, Any]], bool] = lambda item: False,
         mode: Callable[[str, Mapping[str, Any]], Mode] = lambda name, values: Mode.TEXT,
     ) -> None:
         self._table = table
         self._mode = mode
         self._names = spellings(table)
         own = {parameter.name for parameter in table if parameter.is_own}
-        self._outer_names = {key: name for key, name in self._names.items() if name not in own}
+        self._not_own = {key: name for key, name in self._names.items() if name not in own}
+        self._tells_of_a_mail = tells_of_a_mail
         self._only_node = only_node
         self._node = _named(parameters, self._names, "node", strict=True)
         for name, value in self._node.items():
@@ -151,12 +153,13 @@ class Merger:
         Raises ParameterError naming the parameter and the source it came from.
         """
         own = None if self._only_node else item.get("parameters")
+        names = self._not_own if self._tells_of_a_mail(item) else self._names
         upstream = _Upstream(
             item,
             {**context, **item} if context else item,
             _named(own, self._names, "extracted") if isinstance(own, Mapping) else {},  # pyright: ignore[reportUnknownArgumentType]
             find_by_name(item, self._auto) if self._auto else {},
-            {} if self._only_node else _named(item, self._outer_names, "input"),
+            {} if self._only_node else _named(item, names, "input"),
         )
         values: dict[str, Any] = {}
         sources: dict[str, Source] = {}

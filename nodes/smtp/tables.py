@@ -19,7 +19,7 @@ from .forms import CONTENT, AttachmentFields, SendFields, SendRawFields
 
 LISTS = frozenset({"to", "cc", "bcc", "replyTo", "attachments", "references"})
 OWN = frozenset({"messageId"})
-"""An input's messageId names the mail that it tells of: that before this one, or the one that is analysed."""
+"""A result has the Message-ID of the mail that it tells of: the mail behind it must not take that."""
 MAY_BE_EMPTY = frozenset({"textBody", "envelopeFrom"})
 _MODES = dict.fromkeys(("to", "cc", "bcc", "replyTo", "from", "envelopeFrom"), Mode.ADDRESSES) | {
     "rawEmail": Mode.MESSAGE

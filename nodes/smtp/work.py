@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nina_smtp.delivery.account import Account
+from nina_smtp.delivery.result import is_result
 from nina_smtp.errors import InvalidCredential, NinaError, NotAttempted, ParameterError
 from nina_smtp.forms import fill_in
 from nina_smtp.message import Message
@@ -38,6 +39,7 @@ def plan_of(config: Mapping[str, Any]) -> Plan:
         fields.extract,
         auto_extract=AutoExtract(fields.options.auto_extract),
         only_node=fields.options.sources == "node",
+        tells_of_a_mail=is_result,
         mode=insertion_mode,
     )
     return Plan(fields, merger)
