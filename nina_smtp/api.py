@@ -181,8 +181,15 @@ def mail_node() -> MailNode:
 @asynccontextmanager
 async def outbox_of(ledger: Ledger | str | Path) -> AsyncGenerator[Outbox]:
     """The outbox of a ledger, which is opened unless it is."""
-    from nina_smtp.delivery.ledger.ledger import Ledger
-    from nina_smtp.delivery.outbox import Outbox
+    try:
+        from nina_smtp.delivery.ledger.ledger import Ledger
+        from nina_smtp.delivery.outbox import Outbox
+    except ModuleNotFoundError as error:
+        raise ParameterError(
+            f"A ledger needs {error.name}, which is not installed.",
+            hint='pip install "nina-smtp[ledger]", or [postgres] for a database.',
+            parameter="ledger",
+        ) from None
 
     async with AsyncExitStack() as stack:
         opened = ledger if isinstance(ledger, Ledger) else await stack.enter_async_context(Ledger(ledger))

@@ -29,7 +29,8 @@ class Task:
     be used in this order while it cannot be; ``outbox`` keeps a record of what is sent, and sends it again
     where that may help, for which the node waits ``patience`` seconds, or until the end; ``key`` names the
     execution (run and node) and is the same when it is repeated after a crash; ``installation_key`` makes
-    what is derived from it unforeseeable; ``wired`` are the output ports that lead somewhere; ``transcript``
+    what is derived from it unforeseeable; ``names`` are what the items are called in it, where that is not
+    their number; ``wired`` are the output ports that lead somewhere; ``transcript``
     asks for what is said to servers (:mod:`nina_smtp.observe.transcript`).
     """
 
@@ -42,6 +43,7 @@ class Task:
     outbox: Outbox | None = None
     patience: float | None = None
     key: str | None = None
+    names: Sequence[str] | None = None
     installation_key: bytes = field(default=b"", repr=False)
     wired: frozenset[str] = frozenset()
     transcript: bool = False

@@ -36,7 +36,7 @@ def read_json(path: str, what: str) -> Any:
         raise _bad(path, what, f"octet {error.start} is not UTF-8") from None
 
 
-def read_input(path: str) -> Any:
+def read_input(path: str, *, empty_is_none: bool = False) -> Any:
     """What a node or a workflow starts with: JSON, or one JSON value a line. Raises ParameterError.
 
     It is lines if the first one is a whole value and others follow: no single JSON text looks like that.
@@ -47,6 +47,8 @@ def read_input(path: str) -> Any:
     except UnicodeDecodeError as error:
         raise _bad(path, "input", f"octet {error.start} is not UTF-8") from None
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if not lines and empty_is_none:
+        return []
     if len(lines) < 2 or not _is_json(lines[0][1]):
         return _loaded(text, path, "input")
     return [_loaded(line, path, "input", number) for number, line in lines]

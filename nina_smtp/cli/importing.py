@@ -93,7 +93,8 @@ def _next(imported: Imported, folder: Path) -> Iterator[str]:
     for workflow in imported.workflows:
         flow = folder / _file_name(f"{workflow['name']}.workflow.json")
         used = {name for node in workflow["nodes"] for name in as_list(node.get("credential"))}
-        given = [f"--credential {shlex.quote(name)}={one}" for name, one in accounts.items() if name in used]
+        files_of = {name: accounts.get(name, "CRED.json") for name in used if isinstance(name, str)}
+        given = [f"--credential {shlex.quote(name)}={one}" for name, one in sorted(files_of.items())]
         yield " ".join(["nina-smtp run", shlex.quote(str(flow)), *given])
     for name in imported.nodes:
         path = shlex.quote(str(folder / _file_name(f"{name}.node.json")))

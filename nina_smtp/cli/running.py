@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -66,11 +67,13 @@ def run_workflow(
         name: with_token_file(read_credential(files.read_credential_file(file)), file)
         for name, file in given.items()
     }
+    for name in given.keys() & brought.keys():
+        _tell_of_signature(name, brought[name], credentials[name])
     for name in (_needed(workflow) & brought.keys()) - given.keys():
         credentials[name] = read_credential(files.expand(brought[name]))
     if recording and recording.key is not None:
         check_key(recording.key)
-    items = files.read_input(input_path) if input_path else None
+    items = files.read_input(input_path, empty_is_none=bool(brought)) if input_path else None
     _check_folder(folder)
     with tempfile.TemporaryDirectory(prefix="nina-smtp-") as temporary:
         blobs = FolderBlobStore(folder or Path(temporary))
@@ -117,6 +120,29 @@ def show_progress(node: NodeRun) -> None:
         say(f"           {node.error['message']}")
         if hint := node.error.get("hint"):
             say(f"           {hint}")
+    else:
+        _tell_of_failures(node)
+
+
+def _tell_of_signature(name: str, replaced: Mapping[str, Any], credential: Any) -> None:
+    if replaced["data"].get("secretKey") and getattr(credential, "secret_key", None) is None:
+        say(f"note: mails by {name} are not signed: the credential that was given has no secretKey")
+
+
+def _tell_of_failures(node: NodeRun) -> None:
+    """Why mails failed that left by an output of their own: each reason once, the most frequent first."""
+    reasons: Counter[tuple[str, str]] = Counter()
+    for item in node.outputs.get("error", ()):
+        error = item.json.get("error")
+        if isinstance(error, Mapping) and item.json.get("status") != "notAttempted":
+            reasons[str(error.get("message")), str(error.get("hint") or "")] += 1  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    for (message, hint), count in reasons.most_common(_REASONS):
+        say(f"           {count} failed: {message} {hint}".rstrip())
+    if len(reasons) > _REASONS:
+        say(f"           and for {len(reasons) - _REASONS} other reasons")
+
+
+_REASONS = 5
 
 
 def status_of_run(done: Run) -> int:

@@ -64,6 +64,12 @@ def run_action(options: argparse.Namespace) -> int:
 def _parameters(path: str | None, action: str) -> Json:
     """The parameters in a file, which may say their action too."""
     found: Json = files.read_object(path, "parameters") if path else {}
+    if "targets" in found:
+        raise ParameterError(
+            f"{path} is the body of a request to SOAR.",
+            hint=f"Import it: nina-smtp import {shlex.quote(str(path))}; or give the parameters alone.",
+            parameter="parameters",
+        )
     if "action" not in found:
         return found
     inner: object = found.get("parameters", {})

@@ -29,7 +29,7 @@ class Ours:
 
     def drop(self, key: str, *values: Any) -> None:
         """``key`` need not be said if it has one of ``values``: that is how it is there anyway."""
-        if self._left.get(key) in values:
+        if key in self._left and self._left[key] in values:
             del self._left[key]
 
     def text(self, key: str) -> str | None:

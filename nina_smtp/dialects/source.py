@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from nina_smtp.dialects.imported import Fate, Note
+from nina_smtp.dialects.imported import Fate, Note, is_reference
 from nina_smtp.errors import InvalidAddress, InvalidConfiguration
 from nina_smtp.forms import nearest
 from nina_smtp.message.mailbox import Mailbox, parse_list
@@ -109,7 +109,7 @@ class Source:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise self.wrong(key, f"is not a number from {low} to {high}.", f"For example {key}: {low}.")
+            raise self.wrong(key, f"is not a number from {low} to {high}.", "Write the number alone.")
         return value
 
     def choice(self, key: str, choices: Mapping[str, Any], becomes: str | None = None) -> Any:
@@ -183,6 +183,8 @@ class Source:
             return parse_list(given) if given else ()
         except InvalidAddress as error:
             hint = error.hint or "Write it as local-part@domain."
+            if "<" in text and "," in text.partition("<")[0]:
+                hint = 'A name with a comma goes between double quotes: "Doe, Jane" <jane@corp.example>.'
             raise self.wrong(key, f"is refused: {error.message}", hint) from None
 
 
@@ -232,6 +234,24 @@ def literal(value: Any) -> Any:
     written_so = keys == {"literal"} or _BRACES.search(str(cast(object, value)))
     unknown = cast(Any, value)
     return {"literal": unknown} if written_so else unknown
+
+
+def referable(value: str | None) -> str | None:
+    """A value for a credential of ours: one ``${NAME}`` alone is the environment's, in a text it is text."""
+    return value if is_reference(value) else verbatim(value)
+
+
+def literally(value: str | None) -> str | None:
+    """The inverse of ``referable``. Raises InvalidConfiguration for a text that it would make a reference."""
+    if value is None:
+        return None
+    text = re.sub(r"\$(?=\$\{[A-Za-z_][A-Za-z0-9_]*\})", "", value)
+    if text != value and is_reference(text):
+        raise InvalidConfiguration(
+            f"{value} is a text, and would be read as a variable of the environment there.",
+            hint="Write the value into a variable, and its name here.",
+        )
+    return text
 
 
 def verbatim(value: str | None) -> str | None:

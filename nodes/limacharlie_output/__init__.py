@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -12,6 +14,7 @@ from nina_smtp.catalog import default_catalog
 from nina_smtp.delivery.account import Account
 from nina_smtp.delivery.schema import RESULT_SCHEMA
 from nina_smtp.dialects.limacharlie.mail import Letter, Output, seed_of
+from nina_smtp.dialects.limacharlie.shape import as_json
 from nina_smtp.dialects.source import as_list
 from nina_smtp.errors import NinaError, ParameterError
 from nina_smtp.forms import fill_in
@@ -64,7 +67,13 @@ class LimaCharlieOutput(NodeType):
             Item(letter.as_dict(), task.items[index].lineage)
             for index, letter in zip(sent, letters, strict=True)
         ]
-        mails = replace(task, config=_mail_config(fields), items=items)
+        mails = replace(
+            task,
+            config=_mail_config(fields),
+            items=items,
+            key=task.key or (_key_of(fields) if task.outbox else None),
+            names=_names([task.items[index].json for index in sent]),
+        )
         try:
             outputs = await _mail_node().execute(mails)
         except NodeFailed as failure:
@@ -106,6 +115,22 @@ def _mail_config(fields: OutputFields) -> Mapping[str, Any]:
 def _told(outputs: Outputs, sent: Sequence[int], letters: Sequence[Letter]) -> dict[str, Sequence[Item]]:
     """The results, each under the number of its element, and with what its letter has to tell."""
     return {port: [_result(item, sent, letters) for item in items] for port, items in outputs.items()}
+
+
+def _key_of(fields: OutputFields) -> str:
+    """What an output is called in a ledger where the run has no name: so no element is sent twice by it."""
+    return f"limacharlie/{hashlib.sha256(fields.model_dump_json().encode()).hexdigest()[:32]}"
+
+
+def _names(elements: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the elements are called: by what is in them, so that it does not matter where one stands."""
+    seen: Counter[str] = Counter()
+    names: list[str] = []
+    for element in elements:
+        digest = hashlib.sha256(as_json(element, in_order_of_keys=True).encode()).hexdigest()[:32]
+        seen[digest] += 1
+        names.append(digest if seen[digest] == 1 else f"{digest}-{seen[digest]}")
+    return names
 
 
 def _result(item: Item, sent: Sequence[int], letters: Sequence[Letter]) -> Item:

@@ -148,9 +148,9 @@ class Gathering(ABC):
     def _observe(self, result: Result, account: Account | None) -> None:
         """Whoever watches the process hears of a mail at once, not when those before it are over, too."""
         if self.sends:
-            key = self.work.task.key
-            name = f"{key}/{result.item}" if key else None
-            observe.mail_ended(result, key=name, account=account or self.work.account)
+            observe.mail_ended(
+                result, key=self.work.key_of(result.item), account=account or self.work.account
+            )
 
     def _see_whether_finished(self) -> None:
         if self._finished and not self.under_way and not self.left and not self._finished.done():

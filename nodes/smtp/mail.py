@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
@@ -23,12 +23,14 @@ class Naming:
 
     key: str | None = None
     installation_key: bytes = b""
+    names: Sequence[str] | None = None
 
     def message_id(self, index: int, domain: str) -> str | None:
         """None leaves it to chance."""
-        return (
-            deterministic_msg_id(self.installation_key, f"{self.key}|{index}", domain) if self.key else None
-        )
+        if not self.key:
+            return None
+        name = self.names[index] if self.names else index
+        return deterministic_msg_id(self.installation_key, f"{self.key}|{name}", domain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,9 @@ class RecordedCourier(Gathering):
 
     async def look_up_the_rest(self) -> None:
         """What an execution before this one put on record is true whatever became of the first mails now."""
-        key, first = self.work.task.key, len(self.results)
-        if key is None or not self.left_out:
+        if self.work.task.key is None or not self.left_out:
             return
-        names = {f"{key}/{index}": index for index in range(first, self.count)}
+        names = {str(self.work.key_of(index)): index for index in range(len(self.results), self.count)}
         for entry in await self.outbox.ledger.named(*names):
             result = recorded_result(entry)
             if entry.state is State.FAILED:
@@ -164,7 +163,7 @@ class RecordedMail:
         outbox, now = self._courier.outbox, self._courier.outbox.ledger.clock()
         route = names_of(work.route)
         self._entry = Entry(
-            key=f"{work.task.key}/{self.index}" if work.task.key else f"once/{new_id()}",
+            key=work.key_of(self.index) or f"once/{new_id()}",
             digest=work.digest(merged) if work.task.key else "",
             account=route[0],
             route=route,

@@ -79,6 +79,11 @@ class Work:
         """The accounts, in the order in which they are used."""
         return (self.account, *self.task.fallbacks)
 
+    def key_of(self, index: int) -> str | None:
+        """What an item's mail is called: the execution's key, and the item's name or number."""
+        task = self.task
+        return f"{task.key}/{task.names[index] if task.names else index}" if task.key else None
+
     def merge(self, index: int) -> Merged:
         return self.plan.merger.merge(self.inputs[index], self._upstream(index))
 
@@ -86,7 +91,7 @@ class Work:
         key = self.task.installation_key
         if not key and self.task.outbox:
             key = self.task.outbox.ledger.installation_key
-        naming = Naming(self.task.key, key)
+        naming = Naming(self.task.key, key, self.task.names)
         return build(merged, self.account, self.task.blobs, naming, index)
 
     def sources(self, merged: Merged) -> dict[str, Source]:

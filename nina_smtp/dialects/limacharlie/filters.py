@@ -27,7 +27,7 @@ from nina_smtp.forms import Form
 
 from .element import at, is_list, one_line
 from .shape import as_json
-from .streams import Stream, event_type_of, kind_of, stream_of
+from .streams import Stream, event_type_of, kind_of, other_stream, stream_of
 
 
 def _an_entry(text: str) -> str:
@@ -162,6 +162,8 @@ def why_not(element: Any, stream: str, filters: Filters) -> str | None:
     repeated run sends the same mails, whatever came before.
     """
     kind = kind_of(element, stream)
+    if other := other_stream(element, kind):
+        return f"stream: it is an element of {other.value}"
     for name, (streams, kept_back) in _CHECKS.items():
         wanted = getattr(filters, name)
         if wanted and kind in streams and (reason := kept_back(element, wanted)):

@@ -13,7 +13,7 @@ from typing import Any, cast
 from nina_smtp.dialects.dialect import Dialect
 from nina_smtp.dialects.exporting import Ours, checked_type, joined, lost
 from nina_smtp.dialects.imported import Fate, Imported, Json, credential
-from nina_smtp.dialects.source import Source
+from nina_smtp.dialects.source import Source, literally, referable
 from nina_smtp.errors import InvalidConfiguration, NinaError
 
 from .filters import Filters, without_effect
@@ -70,7 +70,7 @@ def _output(source: Source, name: str) -> tuple[str, Json, Json] | None:
             source.note(key, Fate.LEFT_OUT, "is for outputs that write files")
     source.rest("is not a key of the SMTP output", known=("name", "outputs"))
     nodes: list[Json] = [
-        {"id": "elements", "type": "manual_trigger", "name": "Elements", "config": {}},
+        {"id": "elements", "type": "manual_trigger", "name": "Elements", "config": {"items": []}},
         {"id": "output", "type": NODE_TYPE, "name": "LimaCharlie output", "credential": name,
          "config": parameters},
     ]  # fmt: skip
@@ -102,10 +102,10 @@ def _credential(source: Source) -> Json:
             "host": host,
             "port": port or _PORTS["starttls" if starttls else "tls"],
             "encryption": "starttls" if starttls else "tls",
-            "username": username,
-            "password": password,
+            "username": referable(username),
+            "password": referable(password),
             "authMethod": "none" if username is None else "login" if login else "plain",
-            "secretKey": source.text("secret_key", "credential.secretKey"),
+            "secretKey": referable(source.text("secret_key", "credential.secretKey")),
         },
     )
 
@@ -113,6 +113,8 @@ def _credential(source: Source) -> Json:
 def _host_and_port(source: Source) -> tuple[str, int | None]:
     """``host``, ``host:port``, ``[::1]:port`` or a bare IPv6 address."""
     text = (source.text("dest_host") or "").strip()
+    if "://" in text or "@" in text:
+        raise source.wrong("dest_host", "is a URL, not a host.", "Write host, or host:587, and nothing more.")
     host, colon, port = text.rpartition(":")
     if not colon or ("]" in port) or (host.count(":") and not host.endswith("]")):
         host, port = text, ""
@@ -138,7 +140,7 @@ def _parameters(source: Source) -> Json:
         stream = stream_of(stream).value if stream else None
         filters = from_wire({key: source.value(key) for key in Filters.model_fields})
     except NinaError as error:
-        raise InvalidConfiguration(error.message, hint=error.hint, parameter=error.parameter) from None
+        raise _placed(source, error) from None
     idle = without_effect(filters, stream) if stream else ()
     for key in Filters.model_fields:
         if source.has(key):
@@ -159,12 +161,18 @@ def _parameters(source: Source) -> Json:
     }
     kept = {key: value for key, value in parameters.items() if value is not None}
     try:
-        Output(
-            stream, bool(kept.get("isReadable")), kept.get("subject"), kept.get("template"), filters
-        ).check()
+        Output(stream, False, kept.get("subject"), kept.get("template"), filters).check()
     except NinaError as error:
-        raise InvalidConfiguration(error.message, hint=error.hint, parameter=error.parameter) from None
+        raise _placed(source, error) from None
     return kept
+
+
+def _placed(source: Source, error: NinaError) -> InvalidConfiguration:
+    """An error of the node's form, which names the key of the output."""
+    key = (error.parameter or "stream").rpartition(".")[2]
+    theirs = "".join(f"_{c.lower()}" if c.isupper() else c for c in key)
+    message = error.message if error.message.startswith(key) else f"{key}: {error.message}"
+    return source.wrong(theirs, f"cannot be used. {message}", error.hint)
 
 
 def recognises(document: Any) -> bool:
@@ -218,9 +226,9 @@ def _written_credential(name: str, document: Json) -> Json:
         data.drop("username", None)
     output = {
         "dest_host": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        "username": data.take("username"),
-        "password": data.take("password"),
-        "secret_key": data.take("secretKey"),
+        "username": literally(data.take("username")),
+        "password": literally(data.take("password")),
+        "secret_key": literally(data.take("secretKey")),
         "is_starttls": "true" if encryption == "starttls" else "false",
         "is_authlogin": "true" if method == "login" else "false",
     }

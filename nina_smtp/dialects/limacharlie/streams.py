@@ -120,6 +120,21 @@ def guess(element: Any) -> Stream:
     return Stream.EVENT
 
 
+def other_stream(element: Any, kind: Stream) -> Stream | None:
+    """The stream that an element plainly is of, if it cannot be of ``kind``.
+
+    Events, deployment and artifact elements have one shape, so no such one is told from another.
+    """
+    found = guess(element)
+    plain = found is not Stream.EVENT or (
+        is_object(at(element, "routing")) and at(element, "event") is not None
+    )
+    return found if plain and (found not in _ALIKE or kind not in _ALIKE) and found is not kind else None
+
+
+_ALIKE = frozenset({Stream.EVENT, Stream.DEPLOYMENT, Stream.ARTIFACT})
+
+
 def kind_of(element: Any, stream: str) -> Stream:
     """The shape an element of ``stream`` has: tailored ones are events or detections, as they look."""
     try:
