@@ -311,8 +311,15 @@ def verify(options: argparse.Namespace) -> int:
             "lcSignature": verdict.lc_signature,
             "ninaSignature": verdict.nina_signature,
             "signedAt": verdict.signed_at,
+            "signed": verdict.signed_part,
+            "notSigned": list(verdict.not_signed),
+            "added": list(verdict.added),
         }
     )
+    if verdict.added:
+        say(f"There is a body beside the signed one ({', '.join(verdict.added)}): the mail was changed.")
+    elif verdict.genuine and verdict.not_signed:
+        say(f"Genuine is the {verdict.signed_part} body. Not signed: {', '.join(verdict.not_signed)}.")
     return OK if verdict.genuine else FAILED
 
 

@@ -58,12 +58,15 @@ def check(imported: Imported, catalog: Catalog) -> None:
     """Raises NinaError if what came of a configuration could never run, naming the field."""
     for name, document in imported.credentials.items():
         texts = [text for text in document["data"].values() if isinstance(text, str)]
-        if not any("${" in text or is_placeholder(text) for text in texts):
+        if not any(_VARIABLE.search(text) or is_placeholder(text) for text in texts):
             _named(name, lambda d=document: read_credential(d, catalog))
     for name, node in imported.nodes.items():
         _named(name, lambda n=node: catalog.node("smtp").check(plain(n)))
     for workflow in imported.workflows:
         validate(plain(workflow), catalog)
+
+
+_VARIABLE = re.compile(r"(?<!\$)\$\{[A-Za-z_]")
 
 
 def _named(name: str, do: Any) -> None:

@@ -12,7 +12,7 @@ from nina_smtp.errors import InvalidConfiguration, WorkflowError
 from nina_smtp.workflow.document import MAX_BYTES, MAX_DEPTH, inspect, load
 from nina_smtp.workflow.problems import Problems
 
-MAX_YAML = 1024 * 1024  # octets; reading it is slow
+MAX_YAML = 128 * 1024  # octets; reading it takes a second
 MAX_VALUES = 100_000  # also with the aliases written out: a few lines can stand for a billion values
 
 _NOTHING = frozenset({"", "~", "null", "Null", "NULL"})

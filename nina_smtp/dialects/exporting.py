@@ -14,13 +14,17 @@ from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.smtp.server import is_this_machine
 
 ABSENT: tuple[Any, ...] = (None, "", [], {})
+SAYS = frozenset({"textBody", "envelopeFrom"})
+"""Parameters that say something when they are empty: no plain text, no way back for bounces."""
 
 
 class Ours:
     """One object of ours, taken apart by a writer. ``place`` is its path, for messages."""
 
     def __init__(self, data: Json, place: str) -> None:
-        self._left = {key: value for key, value in data.items() if value not in ABSENT}
+        self._left = {
+            key: value for key, value in data.items() if value not in ABSENT or (value == "" and key in SAYS)
+        }
         self.place = place
 
     def take(self, key: str, default: Any = None) -> Any:
@@ -42,6 +46,8 @@ class Ours:
             value = value["literal"]  # pyright: ignore[reportUnknownVariableType]
         elif "{{" in str(value) or "{%" in str(value):  # pyright: ignore[reportUnknownArgumentType]
             raise lost(f"{self.place}.{key}", "is a template, which is not understood there")
+        if value == "" and key in SAYS:
+            raise lost(f"{self.place}.{key}", "is empty on purpose, which cannot be said there")
         if value is None or isinstance(value, str):
             return value
         raise lost(f"{self.place}.{key}", "is not a text")

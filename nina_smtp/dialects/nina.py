@@ -12,7 +12,7 @@ from typing import Any, cast
 from nina_smtp.dialects.dialect import Dialect
 from nina_smtp.dialects.exporting import Ours, checked_type, clear_text, lost
 from nina_smtp.dialects.imported import Fate, Imported, Json, credential
-from nina_smtp.dialects.source import Source, written
+from nina_smtp.dialects.source import Source, as_list, written
 from nina_smtp.errors import InvalidAddress, InvalidConfiguration
 from nina_smtp.message.mailbox import parse_list
 
@@ -71,11 +71,14 @@ def _credential(outer: Source, name: str) -> tuple[str, Json]:
         label = _label(source, key)
         if key == "port":
             values[key] = source.number(label, 1, 65535, "credential.port")
+            if values[key] is None:
+                source.note(label, Fate.BETTER, "follows the encryption; the guide has 587 for all")
         elif key in ("encryption", "authMethod"):
             allowed = _PORTS if key == "encryption" else ("login", "plain")
             values[key] = source.choice(label, {one: one for one in allowed}, f"credential.{key}")
         else:
             values[key] = source.text(label, f"credential.{key}", required=True)
+    values["port"] = values["port"] or _PORTS[values["encryption"] or "starttls"]
     source.rest("is not a field of the credential", known=("type", *map(str, about)))
     if clear_text(values):
         values["allowCleartextLogin"] = True
@@ -128,7 +131,10 @@ def _written_node(name: str, node: Json) -> Json:
     ours.drop("resource", "email")
     ours.drop("operation", "send")
     found = {key: parameters.take(key) for key in PARAMETERS}
-    found["attachments"] = [_attachment(one, parameters.place) for one in found["attachments"] or ()] or None
+    attachments: Any = found["attachments"] or []
+    if not isinstance(attachments, list):
+        raise lost(f"{parameters.place}.attachments", "is not a list")
+    found["attachments"] = [_attachment(one, parameters.place) for one in as_list(attachments)] or None
     parameters.done()
     ours.done()
     found |= {key: [] for key, value in node.get("parameters", {}).items() if key in found and value == []}
@@ -172,6 +178,7 @@ def _written_credential(name: str, document: Json) -> Json:
     place = f"The credential {name}: data"
     data = Ours(checked_type(name, document, "smtp")["data"], place)
     found = {key: data.take(key) for key in _FIELDS}
+    found["port"] = found["port"] or _PORTS.get(str(found["encryption"] or "starttls"))
     if found["authMethod"] in ("auto", "none"):
         raise lost(f"{place}.authMethod", f"{found['authMethod']} cannot be said there: login or plain")
     if missing := [key for key in _OURS & {"host", "username", "password"} if not found[key]]:

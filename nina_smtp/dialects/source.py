@@ -14,10 +14,13 @@ from typing import Any, cast
 from nina_smtp.dialects.imported import Fate, Note, is_reference
 from nina_smtp.errors import InvalidAddress, InvalidConfiguration
 from nina_smtp.forms import nearest
+from nina_smtp.message.mailbox import MAX_TEXT as MAX_MAILBOXES_TEXT
 from nina_smtp.message.mailbox import Mailbox, parse_list
 
 MAX_TEXT = 8 * 1024 * 1024
 MAX_NOTES = 1000
+MAX_UNKNOWN = 200
+"""Keys of one object that nobody asked for: comparing words is slow, and a hostile document has many."""
 MAX_PARTS = 1000
 
 _BRACES = re.compile(r"\{[{%]")
@@ -40,7 +43,9 @@ class Source:
         self._asked: set[str] = set()
 
     def at(self, key: str) -> str:
-        """The path of a key."""
+        """The path of a key; one with a dot in it is quoted, so that no two places are called the same."""
+        if "." in key:
+            return f'{self.place}["{key}"]'
         return f"{self.place}.{key}" if self.place else key
 
     def wrong(self, key: str, message: str, hint: str | None = None) -> InvalidConfiguration:
@@ -55,12 +60,15 @@ class Source:
         return self.wrong(key, "is required.", hint)
 
     def note(self, key: str, fate: Fate, message: str = "", becomes: str | None = None) -> None:
-        """Says what became of a key; once said, it stays said."""
+        """Says what became of a key; once said, it stays said, but for a warning, which is never hidden."""
         place = self.at(key)
         self._asked.add(key)
-        room = len(self.notes) < MAX_NOTES or fate is Fate.WARNING  # a flood of others hides no warning
-        if room and all(note.place != place for note in self.notes):
-            self.notes.append(Note(place, fate, message, becomes))
+        told = next((number for number, note in enumerate(self.notes) if note.place == place), None)
+        found = Note(place, fate, message, becomes)
+        if told is None and (len(self.notes) < MAX_NOTES or fate is Fate.WARNING):
+            self.notes.append(found)
+        elif told is not None and fate is Fate.WARNING and self.notes[told].fate is not fate:
+            self.notes[told] = found
 
     def has(self, key: str) -> bool:
         """Whether the key is there with anything but nothing or an empty text."""
@@ -167,19 +175,19 @@ class Source:
 
         ``known`` are keys that nobody has to ask for.
         """
-        names = sorted({*self._asked, *known})
-        for key in self.data:
-            if key in self._asked or key in known:
-                continue
-            word = str(key)
-            missing = [name for name in names if self.data.get(name) in (None, "")]
+        expected = {*self._asked, *known}
+        unknown = [str(key) for key in self.data if key not in expected]
+        if len(unknown) > MAX_UNKNOWN:
+            raise self.wrong(unknown[0][:80], f"and {len(unknown) - 1} other keys are not known here.")
+        missing = [name for name in sorted(expected) if self.data.get(name) in (None, "")]
+        for word in unknown:
             if len(word) < 100 and (meant := _slip(word, missing)):
                 raise self.wrong(word[:80], "is not a known key.", f"Did you mean {meant}?")
             self.note(word[:80], Fate.LEFT_OUT, why)
 
     def _parsed(self, key: str, text: str) -> tuple[Mailbox, ...]:
         try:
-            given = _without_blanks(text)
+            given = _without_blanks(text) if len(text) <= MAX_MAILBOXES_TEXT else text
             return parse_list(given) if given else ()
         except InvalidAddress as error:
             hint = error.hint or "Write it as local-part@domain."

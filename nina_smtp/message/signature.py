@@ -36,12 +36,18 @@ class Verdict:
     lc_signature: str
     nina_signature: str
     signed_at: int | None = None
+    signed_part: str | None = None
+    """Which body the signatures are over: ``html`` or ``text``."""
+    not_signed: tuple[str, ...] = ()
+    """What else is in the mail, which anybody may have changed on the way."""
+    added: tuple[str, ...] = ()
+    """Bodies that no mail of ours has: a reader might show one in the place of the signed one."""
 
     @property
     def genuine(self) -> bool:
-        """Whether at least one signature is there and none that is there is wrong."""
+        """Whether a signature is there, none that is there is wrong, and no body stands beside the signed."""
         verdicts = {self.lc_signature, self.nina_signature}
-        return "valid" in verdicts and not verdicts & {"wrong", "expired"}
+        return "valid" in verdicts and not verdicts & {"wrong", "expired"} and not self.added
 
 
 def verify(

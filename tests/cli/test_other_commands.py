@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -166,10 +167,19 @@ def test_a_signed_mail_verifies_and_a_changed_one_does_not(
         "lcSignature": "valid",
         "ninaSignature": "valid",
         "signedAt": 0,
+        "signed": content_type,
+        "notSigned": [
+            "the header, but for Message-ID",
+            *(["the plain text"] if content_type == "html" else []),
+        ],
+        "added": [],
     }
     message = (tmp_path / "out" / "0.eml").read_bytes()
     changed = message.replace(b"Message-ID: <", b"Message-ID: <x")
     (tmp_path / "moved.eml").write_bytes(changed)
+    (tmp_path / "forged.eml").write_bytes(with_another_body(message))
+    forged = cli("verify", "forged.eml", "--key-file", "key")
+    assert (forged.status, forged.json["genuine"], forged.json["added"]) == (1, False, ["html"])
     moved = cli("verify", "moved.eml", "--key-file", "key")
     assert (moved.status, moved.json["ninaSignature"]) == (1, "wrong")
     write("wrong-key", "geheimnis")
@@ -177,6 +187,19 @@ def test_a_signed_mail_verifies_and_a_changed_one_does_not(
     assert (wrong.status, wrong.json["genuine"], wrong.json["lcSignature"]) == (1, False, "wrong")
     write("empty-key", "")
     assert cli("verify", "out/0.eml", "--key-file", "empty-key").status == 2
+
+
+def with_another_body(message: bytes) -> bytes:
+    """The mail inside a multipart/alternative with a body that most readers show instead of its own."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    lines = re.sub(rb"\r\n[ \t]+", b" ", head).split(b"\r\n")
+    own = [line for line in lines if line.lower().startswith(b"content-")]
+    others = [line for line in lines if line not in own]
+    return b"\r\n".join([
+        *others, b'Content-Type: multipart/alternative; boundary="evil"', b"",
+        b"--evil", *own, b"", body,
+        b"--evil", b"Content-Type: text/html", b"", b"<b>evil</b>", b"--evil--", b"",
+    ])  # fmt: skip
 
 
 # doctor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,18 @@ def test_one_text_over_several_lines_is_one_input(command: Command, local: Recor
     listed = b'[\n{"to": "a@mail.test", "subject": "s"}\n]\n'
     assert len(command(*using, stdin=listed).json["results"]) == 1
     assert len(local.messages) == 3
+
+
+def test_a_ledger_whose_library_is_missing_is_told_how_to_be_had(
+    command: Command, local: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("nina_smtp.delivery.ledger.ledger", "nina_smtp.delivery.outbox"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    for name in [name for name in sys.modules if name.startswith("nina_smtp.delivery.ledger.")]:
+        monkeypatch.delitem(sys.modules, name)
+    command.put("ours.json", ours())
+    ran = command("run", "ours.json", "--credential", "local=local.json", "--ledger", "mail.db")
+    assert (ran.status, ran.error["parameter"]) == (2, "ledger")
+    assert "nina-smtp[ledger]" in ran.error["hint"]
+    assert not local.sessions

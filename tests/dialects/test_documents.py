@@ -71,7 +71,7 @@ def refused(text: str | bytes) -> InvalidConfiguration:
         ('{"a":' + "[" * 70 + "]" * 70 + "}", "nested deeper than 64 levels"),
         (LAUGHS, f"stands for more than {MAX_VALUES:,} values"),
         ("a: &a " + "x" * 100_000 + "\nb: [" + "*a, " * 100 + "]", "stands for more than"),
-        ("a: " + "x" * 2 * MAX_YAML, "The document has 2,097,155 octets; at most 1,048,576 are read."),
+        ("a: " + "x" * 2 * MAX_YAML, "The document has 262,147 octets; at most 131,072 are read."),
     ],
     ids=lambda value: repr(value)[:40],
 )  # fmt: skip

@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 from strategies import ADDRESS, LINE_TEXT, examples
 
 from nina_smtp.cli.files import expand
-from nina_smtp.dialects.imported import Fate
-from nina_smtp.dialects.source import MAX_NOTES, MAX_TEXT, Source, is_placeholder, literal, verbatim, written
+from nina_smtp.dialects.imported import Fate, Note
+from nina_smtp.dialects.source import (
+    MAX_NOTES,
+    MAX_TEXT,
+    Source,
+    is_placeholder,
+    literal,
+    literally,
+    referable,
+    verbatim,
+    written,
+)
 from nina_smtp.errors import InvalidConfiguration, NinaError
 from nina_smtp.message.mailbox import Mailbox, parse_list, parse_mailbox
 
@@ -133,12 +143,58 @@ def test_a_key_is_told_of_once_and_the_first_word_stands() -> None:
 
 
 def test_a_flood_of_notes_hides_no_warning() -> None:
-    source = Source({f"k{number}": "x" for number in range(MAX_NOTES + 50)} | {"danger": "x"})
-    source.rest()
+    source = Source({})
+    for number in range(MAX_NOTES + 50):
+        source.note(f"k{number}", Fate.LEFT_OUT, "is not known here")
     source.note("danger", Fate.WARNING, "look")
     source.note("danger2", Fate.WARNING, "look")
     assert len(source.notes) == MAX_NOTES + 2
     assert source.notes[-1].place == "danger2"
+
+
+def test_a_warning_takes_the_place_of_what_was_said_before_and_stays() -> None:
+    source = Source({"tls": "x"})
+    source.note("tls", Fate.SAME)
+    source.note("tls", Fate.WARNING, "nobody looks")
+    source.note("tls", Fate.LEFT_OUT, "harmless")
+    assert [(note.fate, note.message) for note in source.notes] == [(Fate.WARNING, "nobody looks")]
+
+
+def test_a_key_with_a_dot_in_it_is_not_the_place_of_another_one() -> None:
+    notes: list[Note] = []
+    Source({"b.c": 1}, "a", notes).note("b.c", Fate.LEFT_OUT)
+    Source({"c": 1}, "a.b", notes).note("c", Fate.SAME)
+    assert [note.place for note in notes] == ['a["b.c"]', "a.b.c"]
+
+
+def test_hundreds_of_keys_that_nobody_knows_are_an_error() -> None:
+    with pytest.raises(InvalidConfiguration, match="and 999 other keys"):
+        Source({f"k{number}": "x" for number in range(1000)}).rest()
+
+
+def test_a_text_too_long_for_mailboxes_is_refused_before_anything_looks_into_it() -> None:
+    with pytest.raises(InvalidConfiguration, match="to is refused"):
+        Source({"to": "(\\(" * 60_000}).mailboxes("to")
+
+
+def test_a_name_with_a_comma_is_told_how_to_be_written() -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Source({"to": "Doe, Jane <jane@corp.example>"}).mailboxes("to")
+    assert "double quotes" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "ours"),
+    [("${NAME}", "${NAME}"), ("a${NAME}", "a$${NAME}"), ("${a b}", "${a b}"), ("$${NAME}", "$$${NAME}")],
+)
+def test_a_reference_alone_is_one_and_in_a_text_it_is_text(text: str, ours: str) -> None:
+    assert referable(text) == ours
+    assert literally(ours) == text
+
+
+def test_a_text_that_would_become_a_reference_is_not_written() -> None:
+    with pytest.raises(InvalidConfiguration):
+        literally("$${NAME}")
 
 
 @pytest.mark.parametrize(

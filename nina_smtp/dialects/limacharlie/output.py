@@ -90,6 +90,9 @@ def _credential(source: Source) -> Json:
             raise source.wrong(
                 key, "is kept in LimaCharlie's own store.", "Write ${NAME}, from the environment."
             )
+    for key in ("dest_email", "cc_email", "bcc_email", "from_email"):
+        if "{{" in str(source.data.get(key)):
+            raise source.wrong(key, "has a template: addresses are fixed.", "Write the address.")
     username, password = source.text("username", "credential.username"), source.text("password")
     if (username is None) != (password is None):
         missing = "username" if username is None else "password"
@@ -194,17 +197,16 @@ def write(imported: Imported) -> Json:
     found: dict[str, Json] = {}
     used: set[str] = set()
     for workflow in imported.workflows:
-        nodes = {str(node.get("type")): node for node in workflow["nodes"]}
-        if set(nodes) != {"manual_trigger", NODE_TYPE} or len(workflow["nodes"]) != 2:
-            raise lost(f"The workflow {workflow['name']}", 'is not a trigger and a "LimaCharlie output"')
-        name = nodes[NODE_TYPE].get("credential")
+        output, name = _taken_apart(workflow)
         if name not in imported.credentials:
             raise lost(f"The workflow {workflow['name']}", f"has no credential here ({str(name)[:40]})")
+        if name != workflow["name"]:
+            raise lost(f"The workflow {workflow['name']}", f"has another name than its credential {name}")
         used.add(name)
-        found[str(workflow["name"])] = {
+        found[name] = {
             "module": "smtp",
             **_written_credential(name, imported.credentials[name]),
-            **_written_node(nodes[NODE_TYPE]),
+            **_written_node(output),
         }
     if unused := set(imported.credentials) - used:
         raise lost(f"The credential {min(unused)}", "is used by no output")
@@ -214,16 +216,42 @@ def write(imported: Imported) -> Json:
     return {"outputs": found}
 
 
+def _taken_apart(workflow: Json) -> tuple[Json, str]:
+    """The output node of a workflow that has nothing else, and the name of its credential."""
+    place = f"The workflow {workflow.get('name')}"
+    whole = Ours(workflow, place)
+    nodes: list[Json] = whole.take("nodes", [])
+    edges = whole.take("edges", [])
+    whole.take("name")
+    whole.done()
+    by_type = {str(node.get("type")): node for node in nodes}
+    if set(by_type) != {"manual_trigger", NODE_TYPE} or len(nodes) != 2:
+        raise lost(place, 'is not a trigger and a "LimaCharlie output"')
+    for node in nodes:
+        ours = Ours(node, f"The node {node.get('name')}")
+        for key in ("id", "type", "name", "position", "config", "credential"):
+            ours.take(key)
+        ours.done()
+    Ours(by_type["manual_trigger"].get("config", {}), f"{place}: the trigger").done()
+    if len(edges) != 1 or edges[0].get("to") != by_type[NODE_TYPE].get("id"):
+        raise lost(place, "is not wired from the trigger to the output, and nothing else")
+    return by_type[NODE_TYPE], str(by_type[NODE_TYPE].get("credential"))
+
+
 def _written_credential(name: str, document: Json) -> Json:
-    data = Ours(checked_type(name, document, "smtp")["data"], f"The credential {name}: data")
+    whole = Ours(checked_type(name, document, "smtp"), f"The credential {name}")
+    data = Ours(whole.take("data"), f"The credential {name}: data")
+    whole.drop("type", "smtp")
+    whole.drop("name", name)
+    whole.done()
     encryption, method = data.take("encryption", "starttls"), data.take("authMethod", "login")
     port, host = data.take("port") or _PORTS.get(encryption), str(data.take("host"))
     if encryption == "none":
         raise lost(f"{data.place}.encryption", "none cannot be said there")
     if method == "auto":
         raise lost(f"{data.place}.authMethod", "auto cannot be said there: login or plain")
-    if method == "none":
-        data.drop("username", None)
+    if method == "none" and (data.take("username") or data.take("password")):
+        raise lost(f"{data.place}.username", "is there without a login, which cannot be said there")
     output = {
         "dest_host": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "username": literally(data.take("username")),

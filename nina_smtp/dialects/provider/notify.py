@@ -8,12 +8,14 @@ that the mail has to wait for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, cast
 
 from nina_smtp.dialects.imported import Fate, Json
 from nina_smtp.dialects.source import Source, as_list, literal
 from nina_smtp.errors import InvalidConfiguration
+from nina_smtp.workflow.model import MAX_NODES
 
 EMAIL = "email"
 OPTIONS = {"mode": "once", "sources": "node"}
@@ -36,6 +38,10 @@ def read_workflow(
     """
     name = workflow.text("name", "workflow.name") or name
     steps = workflow.objects("steps")
+    if len(steps) >= MAX_NODES:
+        raise workflow.wrong("steps", f"are {len(steps)}; fewer than {MAX_NODES} are read.", "Split them.")
+    names = Names(100)
+    names.add("Start")
     why = _deciding(workflow) or next(filter(None, (_why_not(step, providers) for step in steps)), None)
     if why or not steps:
         said = f"is a workflow with {why}" if why else "has no steps"
@@ -45,21 +51,29 @@ def read_workflow(
     edges: list[Json] = []
     for number, step in enumerate(steps, 1):
         title = step.text("name", "node.name") or f"Mail {number}"
-        title = unlike([str(node["name"]) for node in nodes], title, 100)
-        nodes.append(_node(step, f"mail-{number}", title, credentials, providers))
+        nodes.append(_node(step, f"mail-{number}", names.add(title), credentials, providers))
         edges.append({"from": nodes[-2]["id"], "to": nodes[-1]["id"]})
     workflow.rest("has no meaning for a mail")
-    return {"name": unlike((), name, 200), "nodes": nodes, "edges": edges}
+    return {"name": name, "nodes": nodes, "edges": edges}
 
 
-def unlike(others: Sequence[str], name: str, longest: int) -> str:
-    """A name of at most so many characters, one line, that none of ``others`` has."""
-    name = "".join(c if c.isprintable() else " " for c in name).strip()[:longest] or "unnamed"
-    number, found = 1, name
-    while found in others:
-        number += 1
-        found = f"{name[: longest - 6]} {number}"
-    return found
+class Names:
+    """Names of at most so many characters, each on one line, and no two the same."""
+
+    def __init__(self, longest: int) -> None:
+        self._longest = longest
+        self._taken: set[str] = set()
+        self._count: Counter[str] = Counter()
+
+    def add(self, name: str) -> str:
+        """``name``, or something like it that is free."""
+        name = "".join(c if c.isprintable() else " " for c in name).strip()[: self._longest] or "unnamed"
+        found = name
+        while found in self._taken:
+            self._count[name] += 1
+            found = f"{name[: self._longest - 6]} {self._count[name] + 1}"
+        self._taken.add(found)
+        return found
 
 
 def _why_not(step: Source, providers: Mapping[str, bool]) -> str | None:

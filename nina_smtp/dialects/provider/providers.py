@@ -14,7 +14,7 @@ from typing import Any, cast
 from nina_smtp.dialects.dialect import Dialect
 from nina_smtp.dialects.exporting import Ours, checked_type, lost
 from nina_smtp.dialects.imported import Fate, Imported, Json, credential
-from nina_smtp.dialects.provider.notify import EMAIL, read_workflow, unlike
+from nina_smtp.dialects.provider.notify import EMAIL, Names, read_workflow
 from nina_smtp.dialects.provider.writing import write_workflow
 from nina_smtp.dialects.source import Source, as_list, is_placeholder
 from nina_smtp.errors import InvalidConfiguration
@@ -37,11 +37,11 @@ def read(document: Any, name: str) -> Imported:
     credentials = _credentials(providers) if providers else {}
     others = _others(providers) if providers else {}
     workflows: list[Json] = []
+    names = Names(200)
     for index, one in enumerate(source.objects("workflows")):
         found = read_workflow(one, f"{name} {index + 1}", credentials, others)
         if found:
-            names = [str(other["name"]) for other in workflows]
-            workflows.append({**found, "name": unlike(names, str(found["name"]), 200)})
+            workflows.append({**found, "name": names.add(str(found["name"]))})
     source.rest("is not for mail", known=("version", "providers", "workflows"))
     if not credentials and not workflows:
         said = [note for note in source.notes if note.fate is Fate.LEFT_OUT]

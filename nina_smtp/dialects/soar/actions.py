@@ -19,6 +19,7 @@ from nina_smtp.dialects.soar.vault import Vault
 from nina_smtp.dialects.source import Source, as_list, literal
 from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.forms import nearest
+from nina_smtp.message.mailbox import MAX_TEXT
 
 CONNECTIVITY, EMAIL, RAW, HTML = "test connectivity", "send email", "send rawemail", "send htmlemail"
 ACTIONS = (CONNECTIVITY, EMAIL, RAW, HTML)
@@ -26,10 +27,9 @@ OPTIONS = {"mode": "once", "sources": "node"}
 NO_SUBJECT = "(no subject)"
 
 _IS_HTML = re.compile(r"\ufeff?\s*<(?:!doctype\s+html|html)[\s>/]", re.IGNORECASE)
-_MAILTO = re.compile(
-    r"(?P<name>[^\s,;<>\"]*@[^\s,;<>\"]*)?\s*<\s*mailto:\s*(?P<address>[^<>|]*?)\s*(?:\|[^<>]*)?>",
-    re.IGNORECASE,
-)
+_MAILTO = re.compile(r"<\s*mailto:(?P<address>[^<>|]*)(?:\|[^<>]*)?>", re.IGNORECASE)
+"""Begins with a character, and repeats nothing that what follows could match too: one look at every character."""
+_NO_ADDRESS = re.compile(r"[\s,;<>\"]")
 _ADDRESSES = ("from", "to", "cc", "bcc")
 
 
@@ -60,7 +60,7 @@ def read_action(name: str, parameters: Source, vault: Vault | None) -> Action:
 
     Without a vault attachments are left out, with a note.
     """
-    source = Source(_tidied(parameters.data), parameters.place, parameters.notes)
+    source = Source(_tidied(parameters), parameters.place, parameters.notes)
     action = _MAKERS[name](source, vault)
     if "context" in source.data:
         source.note("context", Fate.LEFT_OUT, "is for the playbook")
@@ -163,24 +163,40 @@ def _node(operation: str, parameters: Mapping[str, Any]) -> Json:
     }
 
 
-def _tidied(data: Mapping[str, Any]) -> dict[str, Any]:
-    """``data`` with addresses as they come out of chats and editors put right, and lists of nothing empty.
+def _tidied(source: Source) -> dict[str, Any]:
+    """The parameters with addresses as they come out of chats and editors put right, lists of nothing empty.
 
     ``Name<mailto:a@b.test>`` is ``Name <a@b.test>``; ``a@b.test<mailto:a@b.test>`` is ``a@b.test``.
     """
-    tidied = dict(data)
+    tidied = dict(source.data)
     for key in _ADDRESSES:
-        value: Any = data.get(key)
-        texts = [_address(one) if isinstance(one, str) else one for one in as_list(value)]
-        if key in data:
+        value: Any = source.data.get(key)
+        texts = [_address(source, key, one) if isinstance(one, str) else one for one in as_list(value)]
+        if key in source.data:
             tidied[key] = texts if isinstance(value, list | tuple) else texts[0]
     return tidied
 
 
-def _address(text: str) -> str:
-    return _MAILTO.sub(_plain_address, text) if text.strip(" \t\r\n,") else ""
+def _address(source: Source, key: str, text: str) -> str:
+    if len(text) > MAX_TEXT:
+        raise source.wrong(
+            key, f"has {len(text):,} characters; a list of mailboxes has at most {MAX_TEXT:,}."
+        )
+    if not text.strip(" \t\r\n,"):
+        return ""
+    return _without_mailto(text) if "mailto:" in text.lower() else text
 
 
-def _plain_address(found: re.Match[str]) -> str:
-    name, address = found["name"] or "", found["address"]
-    return address if name.lower() == address.lower() else f"{name} <{address}>"
+def _without_mailto(text: str) -> str:
+    written, position = "", 0
+    for found in _MAILTO.finditer(text):
+        before, address = text[position : found.start()].rstrip(), found["address"].strip()
+        name = _NO_ADDRESS.split(before)[-1]
+        if "@" in name:
+            before = before.removesuffix(name)
+        else:
+            name = ""
+        same = name.lower() == address.lower()
+        written += f"{before}{address}" if same else f"{before}{name} <{address}>"
+        position = found.end()
+    return written + text[position:]

@@ -1,12 +1,13 @@
 """The node "LimaCharlie output": what it sends, what it keeps back, and what it makes of failures."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bed.command import trusting
+from bed.command import Command, trusting
 from bed.mailservers import MailHost
 from bed.readers import read_same
 from bed.recorder import Recorder
@@ -189,3 +190,59 @@ def test_the_example_of_the_documentation_goes_through_postfix(
     written = capsysbinary.readouterr()
     assert status == 0, written
     assert written.out.count(b'"status": "sent"') == 5
+
+
+def test_an_element_that_is_plainly_of_another_stream_is_kept_back() -> None:
+    with Recorder() as server:
+        items = [elements.DETECTION, elements.AUDIT, elements.EVENT, {"odd": 1}]
+        outputs = executed(server, items, stream="detect")
+    assert [item.json["item"] for item in outputs["success"]] == [0, 3]
+    assert [item.json["filteredBy"].split(":")[0] for item in outputs["filtered"]] == ["stream", "stream"]
+
+
+@pytest.fixture
+def output_file(command: Command) -> str:
+    text = (Path(__file__).parents[3] / "examples/limacharlie/1-readable.yaml").read_text()
+    return command.put("lc.yaml", text)
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsysbinary: Any, monkeypatch: pytest.MonkeyPatch) -> Command:
+    return Command(tmp_path, capsysbinary, monkeypatch)
+
+
+def local(command: Command, server: Recorder) -> str:
+    data = {"host": server.host, "port": server.port, "encryption": "none", "authMethod": "none"}
+    return "lc=" + command.put("local.json", {"type": "smtp", "data": data})
+
+
+def test_with_a_ledger_no_element_is_sent_twice_wherever_it_stands(
+    command: Command, output_file: str
+) -> None:
+    lines = [json.dumps({**elements.DETECTION, "detect_id": str(number)}) for number in range(4)]
+    with Recorder() as server:
+        run = ("run", output_file, "--credential", local(command, server), "--ledger", "l.db", "--input", "-")
+        assert command(*run, stdin="\n".join(lines[:3]).encode()).status == 0
+        again = command(*run, stdin="\n".join([lines[3], *lines[1:3]]).encode())
+        assert again.status == 0, again.stderr
+        with_key = (*run, "--idempotency-key", "k")
+        for order in (lines[:2], lines[1::-1]):
+            assert command(*with_key, stdin="\n".join(order).encode()).status == 0
+    assert len(server.messages) == 4 + 2
+
+
+def test_without_elements_no_mail_goes_out_and_nothing_is_wrong(command: Command, output_file: str) -> None:
+    with Recorder() as server:
+        run = ("run", output_file, "--credential", local(command, server))
+        assert command(*run).status == 0
+        assert command(*run, "--input", "-", stdin=b"\n").status == 0
+    assert not server.sessions
+
+
+def test_why_mails_failed_is_said_once_for_all_of_them(command: Command, output_file: str) -> None:
+    with Recorder(rcpt_replies={b"soc@corp.com": b"550 5.1.1 nobody here"}) as server:
+        run = ("run", output_file, "--credential", local(command, server), "--input", "-")
+        ran = command(*run, stdin=b"\n".join(json.dumps(elements.EVENT).encode() for _ in range(3)))
+    assert ran.status == 1
+    assert "3 failed: " in ran.stderr
+    assert "not signed" in ran.stderr

@@ -16,6 +16,7 @@ from dialects.limacharlie import elements
 
 from nina_smtp.api import read_credential
 from nina_smtp.catalog import default_catalog
+from nina_smtp.cli.files import expand
 from nina_smtp.cli.received import verify_message
 from nina_smtp.dialects.dialect import read, recognise
 from nina_smtp.dialects.imported import Fate, Imported, plain
@@ -65,7 +66,7 @@ def performed(server: Recorder, found: Imported, items: Any, certs: Certs | None
     if certs is None:
         changed |= {"encryption": "none"}
     workflow = validate(plain(found.workflows[0]), default_catalog())
-    credential = read_credential({"type": "smtp", "data": changed})
+    credential = read_credential({"type": "smtp", "data": expand(changed)})
     running = run(
         workflow, default_catalog(), trigger_items=items, credentials={name: credential}, blobs=NoBlobs()
     )
@@ -342,3 +343,43 @@ def test_an_option_of_the_node_that_limacharlie_does_not_have_is_not_lost_silent
     workflow["nodes"][1]["config"]["onError"] = "fail"
     with pytest.raises(InvalidConfiguration, match="onError"):
         DIALECT.write(Imported("limacharlie", found.credentials, {}, (workflow,)))
+
+
+def test_an_output_without_a_login_is_written_and_read_as_the_same() -> None:
+    found = imported(username=None, password=None)
+    again = read(DIALECT.write(found), "x")
+    assert again.as_dict(secrets=True) | {"notes": 0} == found.as_dict(secrets=True) | {"notes": 0}
+
+
+@pytest.mark.parametrize(
+    ("at", "change", "said"),
+    [
+        ("output", {"disabled": True}, "disabled"),
+        ("output", {"notes": "night"}, "notes"),
+        ("trigger", {"config": {"items": [{"a": 1}]}}, "items"),
+        ("workflow", {"edges": []}, "wired"),
+        ("workflow", {"name": "another"}, "another name"),
+        ("credential", {"description": "x"}, "description"),
+    ],
+)
+def test_what_stands_around_the_configuration_is_not_lost_silently(
+    at: str, change: dict[str, Any], said: str
+) -> None:
+    found = imported()
+    workflow, account = plain(found.workflows[0]), plain(found.credentials["soc"])
+    trigger, output = workflow["nodes"]
+    {"output": output, "trigger": trigger, "workflow": workflow, "credential": account}[at].update(change)
+    with pytest.raises(InvalidConfiguration, match=said):
+        DIALECT.write(Imported("limacharlie", {"soc": account}, {}, (workflow,)))
+
+
+def test_an_error_names_the_key_and_the_output() -> None:
+    document = {"outputs": {"b": {**GOOD, "module": "smtp", "subject": "{{ .cat"}}}
+    with pytest.raises(InvalidConfiguration) as caught:
+        read(document, "x")
+    assert caught.value.parameter == "outputs.b.subject"
+    assert "outputs.b.subject" in caught.value.message
+    assert refused(sample_rate="x").parameter == "sample_rate"
+    assert refused(custom_transform='{"a": "b..c"}').parameter == "custom_transform"
+    assert "URL" in refused(dest_host="smtps://mail.corp.example").message
+    assert refused(dest_email="{{ .x }}@corp.example").parameter == "dest_email"
