@@ -19,8 +19,9 @@ settings.load_profile("nina")
 SERVERS = {"dovecot", "postfix", "exim", "mail_host"}
 
 
-# Tests of the test bed, and those that hold a budget of processor time, which tracing would use up.
-NOT_TRACED = {"test_bed.py", "test_bad_inputs.py"}
+# Tests of the test bed, and those that hold a budget of processor time, which tracing would use up; and those
+# of dialects that try out very much: what they run through others run through, too.
+NOT_TRACED = {"test_bed.py", "test_bad_inputs.py", "test_template_bounds.py", "test_readable.py"}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,7 +50,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     So one worker has them all, while the others take what is at the end, and each server is started once.
     """
     for item in items:
-        if item.path.name in NOT_TRACED:
+        fuzz = "dialects" in item.path.parts and hasattr(getattr(item, "function", None), "hypothesis")
+        if item.path.name in NOT_TRACED or fuzz:
             item.add_marker(pytest.mark.no_cover)
         if SERVERS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)

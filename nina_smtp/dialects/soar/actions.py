@@ -191,11 +191,9 @@ def _without_mailto(text: str) -> str:
     written, position = "", 0
     for found in _MAILTO.finditer(text):
         before, address = text[position : found.start()].rstrip(), found["address"].strip()
-        name = _NO_ADDRESS.split(before)[-1]
-        if "@" in name:
-            before = before.removesuffix(name)
-        else:
-            name = ""
+        last = _NO_ADDRESS.split(before)[-1]
+        name = last if "@" in last else ""
+        before = before.removesuffix(name)
         same = name.lower() == address.lower()
         written += f"{before}{address}" if same else f"{before}{name} <{address}>"
         position = found.end()

@@ -60,8 +60,9 @@ class Asset:
 def read_asset(document: Source, name: str) -> Asset:
     """The asset in ``document``: the bare configuration, or an object with ``name`` and ``configuration``.
 
-    Raises InvalidConfiguration.
+    ``name`` is what one without a name is called. Raises InvalidConfiguration.
     """
+    name = title_of(name) or "asset"
     # The configuration comes first: what is warned of there must not drown in notes on other keys.
     if "configuration" not in document.data:
         return Asset(name, _accounts(document))

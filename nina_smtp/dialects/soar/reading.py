@@ -63,13 +63,13 @@ def read(document: Any, name: str) -> Imported:
 
 
 def credentials_of(asset: Asset) -> dict[str, Json]:
-    """The asset's credentials by name, as they are kept in a file."""
-    return {
-        asset.name if number == 0 else f"{asset.name} ({way})": credential(
-            account["type"], {key: _kept(value) for key, value in account["data"].items()}
-        )
-        for number, (way, account) in enumerate(asset.accounts.items())
-    }
+    """The asset's credentials by name, as they are kept in a file; a file's name may not be all of theirs."""
+    found: dict[str, Json] = {}
+    for way, account in asset.accounts.items():
+        name = f"{asset.name} ({way})" if found else asset.name
+        data = {key: _kept(value) for key, value in account["data"].items()}
+        found[name] = {**credential(account["type"], data), "name": name}
+    return found
 
 
 def workflow(name: str, credentials: Mapping[str, Json], nodes: Mapping[str, Json]) -> Json:

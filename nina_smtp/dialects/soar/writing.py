@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from nina_smtp.dialects.imported import Imported, Json, is_reference
+from nina_smtp.dialects.imported import Imported, Json, is_reference, plain
 from nina_smtp.dialects.soar import rawmail
-from nina_smtp.dialects.soar.actions import EMAIL, HTML, OPTIONS, RAW, is_html
-from nina_smtp.dialects.soar.asset import BASIC, OAUTH, REQUIRED
+from nina_smtp.dialects.soar.actions import EMAIL, HTML, NO_SUBJECT, OPTIONS, RAW, is_html
+from nina_smtp.dialects.soar.asset import BASIC, MAX_TITLE, OAUTH, REQUIRED, title_of
+from nina_smtp.dialects.soar.reading import read, workflow
 from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.smtp.server import is_this_machine
 
@@ -78,6 +79,14 @@ class _Ours:
         self.lose(key, "not a text")
         return None
 
+    def filled(self, key: str, why: str) -> str | None:
+        """A text that is not empty; an empty one is lost, because of ``why``."""
+        before = len(self.lost)
+        text = self.text(key)
+        if not text and len(self.lost) == before:
+            self.lose(key, why)
+        return text
+
     def texts(self, key: str, separator: str) -> str | None:
         """One text, or a list of texts as one."""
         value = self.take(key)
@@ -101,27 +110,55 @@ def write(imported: Imported) -> Any:
     lost: list[str] = []
     asset = _asset(imported.credentials, lost)
     ways = [_action(name, node, lost) for name, node in imported.nodes.items()]
-    if imported.workflows and not ways:
-        lost.append("workflows")
     titles = list(imported.nodes)
     wanted = [name for name in (*titles[:1], EMAIL, HTML, RAW) if all(name in one for one in ways)]
     if ways and not wanted:
         lost.append("nodes (they are different actions: export them one by one)")
-    if lost or not (asset or ways):
-        raise InvalidConfiguration(
-            f"An asset and an action of SOAR cannot say: {', '.join(lost)}." if lost else "There is nothing.",
-            hint="Take it away first, or keep it here." if lost else "Give a credential or a node.",
-            parameter=lost[0].partition(" (")[0] if lost else None,
-        )
+    if imported.workflows and not (asset and ways):
+        lost += [f"{_called(one)} (it needs its credentials and its nodes)" for one in imported.workflows]
+    if lost:
+        raise _cannot(lost)
+    if not (asset or ways):
+        raise InvalidConfiguration("There is nothing.", hint="Give a credential or a node.")
     if asset and not ways:
-        return asset
+        return _again(asset, imported)
     shape: dict[str, Any] = {"action": wanted[0]}
     if asset:
         shape["asset"] = asset
     if titles[0] != wanted[0]:
         shape["name"] = titles[0]
     sets = [one[wanted[0]] for one in ways]
-    return shape | ({"parameters": sets[0]} if len(sets) == 1 else {"targets": [{"parameters": sets}]})
+    shape |= {"parameters": sets[0]} if len(sets) == 1 else {"targets": [{"parameters": sets}]}
+    return _again(shape, imported)
+
+
+def _again(document: Json, imported: Imported) -> Json:
+    """The document itself, if it can be read again, and then makes the workflow that is there, if one is."""
+    try:
+        found = read(document, "asset")
+    except InvalidConfiguration as error:
+        raise _cannot([f"{error.parameter} ({error.message} {error.hint or ''}".rstrip() + ")"]) from None
+    lost: list[str] = []
+    for one in imported.workflows:
+        nodes = dict(zip(found.nodes, imported.nodes.values(), strict=True))
+        same = plain(workflow(str(one.get("name")), found.credentials, nodes)) == plain(one)
+        if not same or len(imported.workflows) > 1:
+            lost.append(f"{_called(one)} (what comes back is one trigger, and these nodes after it)")
+    if lost:
+        raise _cannot(lost)
+    return document
+
+
+def _cannot(lost: Sequence[str]) -> InvalidConfiguration:
+    return InvalidConfiguration(
+        f"An asset and an action of SOAR cannot say: {', '.join(lost)}.",
+        hint="Take it away first, or keep it here.",
+        parameter=lost[0].partition(" (")[0],
+    )
+
+
+def _called(flow: Json) -> str:
+    return f"workflows.{flow.get('name')}"
 
 
 # the asset
@@ -139,12 +176,16 @@ def _asset(credentials: Mapping[str, Json], lost: list[str]) -> dict[str, Any] |
         if len(others) > 1 or not shared or [_type(first), _type(second)] != ["smtpOAuth2", "smtp"]:
             lost += [f"{one} (an asset has one server, and OAuth before a password)" for one, _ in others]
         configuration |= more
-    return {"name": name, "configuration": configuration}
+    called = str(first.get("name") or name)
+    if title_of(called) != called:
+        lost.append(f"{name}.name (it is one line, of at most {MAX_TITLE} characters)")
+    return {"name": called, "configuration": configuration}
 
 
 def _configuration(name: str, document: Json, lost: list[str]) -> dict[str, Any]:
-    data = document.get("data", document)
-    ours = _Ours({key: data[key] for key in data if key != "type"}, name, lost)
+    data = document["data"]
+    lost += [f"{name}.{key}" for key in document if key not in ("type", "data", "name")]
+    ours = _Ours(data, name, lost)
     kind = _type(document)
     encryption = ours.take("encryption") or "starttls"
     if encryption not in _SSL or kind not in ("smtp", "smtpOAuth2"):
@@ -156,7 +197,7 @@ def _configuration(name: str, document: Json, lost: list[str]) -> dict[str, Any]
     may_leak = ours.take("allowCleartextLogin") is True
     if method == "oauth":
         configuration |= {theirs: ours.stored(key) for key, theirs in _OF_OAUTH.items()}
-    elif method in (None, "auto"):
+    elif method == "auto":
         configuration["password"] = ours.stored("password")
     elif method != "none":
         ours.lose("authMethod", "the connector takes whichever is offered: set auto")
@@ -186,8 +227,8 @@ def _action(name: str, node: Json, lost: list[str]) -> dict[str, _Shape]:
     parameters = _Ours(ours.inner("parameters"), f"{name}.parameters", lost)
     options = _Ours(ours.inner("options"), f"{name}.options", lost)
     for key, value in OPTIONS.items():
-        if (said := options.take(key)) not in (None, value):
-            options.lose(key, f"an action is {value}, not {said}")
+        if (said := options.take(key)) != value:
+            options.lose(key, f"an action is {value}: it is {said or 'not set'} here")
     options.done()
     ours.done()
     ways = _raw(parameters) if operation == "sendRaw" else _mail(parameters)
@@ -199,19 +240,19 @@ def _action(name: str, node: Json, lost: list[str]) -> dict[str, _Shape]:
 
 
 def _raw(ours: _Ours) -> dict[str, _Shape]:
-    text = ours.text("rawEmail")
-    if text is not None and rawmail.mend(text) != re.sub(r"\r\n|\r", "\n", text):
+    text = ours.filled("rawEmail", "the connector requires one")
+    if text and rawmail.mend(text) != re.sub(r"\r\n|\r", "\n", text):
         ours.lose("rawEmail", "it would be read otherwise: see how a raw message is mended")
     return {RAW: {"raw_email": text}}
 
 
 def _mail(ours: _Ours) -> dict[str, _Shape]:
     shape: _Shape = {key: ours.texts(key, ", ") for key in ("from", "to", "cc", "bcc")}
-    shape["subject"] = ours.text("subject")
+    shape["subject"] = ours.filled("subject", f"an empty one comes back as {NO_SUBJECT}")
     headers = _headers(ours)
     shape["headers"] = headers or None
     html = (ours.text("contentType") or "text") == "html"
-    body = ours.text("body") or ""
+    body = ours.filled("body", "the connector requires one") or ""
     text = ours.text("textBody") if html else None
     if text == "":
         ours.lose("textBody", "an empty one: the connector writes one")
