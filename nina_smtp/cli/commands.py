@@ -187,6 +187,7 @@ def add_run(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--files", metavar="DIR", type=Path, help="keep the files that nodes make (else a temporary folder)"
     )
+    parser.add_argument("--brief", action="store_true", help="print how many items there are, not the items")
     add_recording(parser)
     add_options(parser)
 
@@ -204,6 +205,7 @@ def run(options: argparse.Namespace) -> int:
             options.files,
             recording,
             chosen=options.chosen,
+            brief=options.brief,
         )
 
 

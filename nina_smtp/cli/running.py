@@ -48,11 +48,12 @@ def run_workflow(
     recording: Recording | None = None,
     *,
     chosen: str | None = None,
+    brief: bool = False,
 ) -> int:
     """Runs the workflow in ``path``, ours or another system's, and prints its run.
 
-    ``chosen`` is the name of the one to run where there are several. Raises NinaError for anything wrong
-    before it starts.
+    ``chosen`` is the name of the one to run where there are several; ``brief`` prints no items. Raises
+    NinaError for anything wrong before it starts.
     """
     catalog = default_catalog()
     given = dict(map(_pair, named))
@@ -94,7 +95,7 @@ def run_workflow(
                 )
 
         done = asyncio.run(perform())
-    print_json(done.as_dict())
+    print_json(done.as_dict(brief=brief))
     return status_of_run(done)
 
 
@@ -121,12 +122,21 @@ def show_progress(node: NodeRun) -> None:
         if hint := node.error.get("hint"):
             say(f"           {hint}")
     else:
+        _tell_of_warnings(node)
         _tell_of_failures(node)
 
 
 def _tell_of_signature(name: str, replaced: Mapping[str, Any], credential: Any) -> None:
     if replaced["data"].get("secretKey") and getattr(credential, "secret_key", None) is None:
         say(f"note: mails by {name} are not signed: the credential that was given has no secretKey")
+
+
+def _tell_of_warnings(node: NodeRun) -> None:
+    """What the mails that went out have to tell, each thing once."""
+    listed = [item.json.get("warnings") for item in node.outputs.get("success", ())]
+    told = dict.fromkeys(str(one) for warnings in listed if isinstance(warnings, list) for one in warnings)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    for warning in list(told)[:_REASONS]:
+        say(f"           note: {warning}")
 
 
 def _tell_of_failures(node: NodeRun) -> None:

@@ -26,7 +26,7 @@ MAX_PARTS = 1000
 _BRACES = re.compile(r"\{[{%]")
 _QUOTED_NAME = re.compile(r'[@,;:<>"\[\]\\()]')
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)|[^",(]+|["(]', re.DOTALL)
-_PLACEHOLDER = re.compile(r"<(?:your|smtp)-[a-z-]+>")
+_PLACEHOLDER = re.compile(r"<[A-Za-z][A-Za-z0-9 _-]*>|YOUR[_-][A-Z0-9_-]+")
 
 
 class Source:

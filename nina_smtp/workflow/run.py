@@ -39,14 +39,17 @@ class NodeRun:
     reason: Reason | None = None
     duration_ms: int = 0
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON, keys without a value left out."""
+    def as_dict(self, *, brief: bool = False) -> dict[str, Any]:
+        """JSON, keys without a value left out; ``brief`` has the number of items, not the items."""
+        outputs = self.outputs.items()
         return {
             "node": self.node_id,
             "name": self.name,
             "status": self.status.value,
             "itemsIn": self.items_in,
-            "outputs": {port: [item.as_dict() for item in items] for port, items in self.outputs.items()},
+            "outputs": {
+                p: len(items) if brief else [item.as_dict() for item in items] for p, items in outputs
+            },
             "durationMs": self.duration_ms,
             **({"error": dict(self.error)} if self.error else {}),
             **({"reason": self.reason.value} if self.reason else {}),
@@ -61,9 +64,9 @@ class Run:
     nodes: Mapping[str, NodeRun]
     duration_ms: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, *, brief: bool = False) -> dict[str, Any]:
         """JSON: ``{"status", "durationMs", "nodes": […]}``."""
-        nodes = [node.as_dict() for node in self.nodes.values()]
+        nodes = [node.as_dict(brief=brief) for node in self.nodes.values()]
         return {"status": self.status.value, "durationMs": self.duration_ms, "nodes": nodes}
 
 

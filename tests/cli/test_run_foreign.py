@@ -184,3 +184,10 @@ def test_a_ledger_whose_library_is_missing_is_told_how_to_be_had(
     assert (ran.status, ran.error["parameter"]) == (2, "ledger")
     assert "nina-smtp[ledger]" in ran.error["hint"]
     assert not local.sessions
+
+
+def test_brief_prints_how_many_items_there_are(command: Command, local: Recorder) -> None:
+    command.put("ours.json", ours())
+    run = ("run", "ours.json", "--credential", "local=local.json", "--input", "-")
+    ran = command(*run, "--brief", stdin=LINES)
+    assert [node["outputs"] for node in ran.json["nodes"]] == [{"main": 2}, {"success": 2, "error": 0}]
