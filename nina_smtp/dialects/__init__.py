@@ -16,7 +16,7 @@ every key says what became of it.
 
 What they share: ``dialect`` (which there are), ``documents`` (text to plain data), ``source`` (theirs, key by
 key), ``imported`` (what comes of it), ``exporting`` (ours, taken apart); for those with expressions and
-graphs ``inserts``, ``logins`` and ``wiring``.
+graphs ``inserts``, ``logins``, ``untranslated`` and ``wiring``.
 """
 
 from nina_smtp.dialects.dialect import read, recognise

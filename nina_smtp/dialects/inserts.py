@@ -7,7 +7,7 @@ exactly becomes a template; for anything else there is no Insert, and the reader
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -58,6 +58,10 @@ class Insert:
 Piece = str | Insert
 Pieces = Sequence[Piece]
 
+MAX_FILES = 100
+"""So many attachments are read of one mail, and written."""
+_EMPTY_SAYS = ("envelopeFrom", "envelope_from", "textBody", "text_body")
+
 
 def insert(steps: Sequence[Step], *, raw: bool = False) -> Insert | None:
     """The value at a path, or None if a template cannot name it."""
@@ -75,15 +79,20 @@ def parameter(pieces: Pieces) -> Any:
     return literal(text) if text else {"literal": ""}
 
 
-def joined(pieces: Pieces) -> list[Piece]:
+def joined(pieces: Iterable[Piece]) -> list[Piece]:
     """The same with no two texts in a row, and none that is empty."""
     found: list[Piece] = []
+    texts: list[str] = []
     for piece in pieces:
-        if piece and isinstance(piece, str) and found and isinstance(found[-1], str):
-            found[-1] += piece
-        elif piece:
-            found.append(piece)
-    return found
+        if isinstance(piece, str):
+            texts.append(piece)
+            continue
+        if text := "".join(texts):
+            found.append(text)
+        texts.clear()
+        found.append(piece)
+    text = "".join(texts)
+    return [*found, text] if text else found
 
 
 def pieces_of(value: object) -> list[Piece] | None:
@@ -112,13 +121,14 @@ def _insert_of(match: re.Match[str]) -> Insert:
     return Insert(tuple(steps), match[2] is not None)
 
 
-def mailboxes(source: Source, key: str, texts: Sequence[Pieces]) -> Any:
+def mailboxes(source: Source, key: str, texts: Sequence[Pieces], *, is_list: bool = False) -> Any:
     """The value for a parameter with mailboxes: one for each comma, those without an insert checked.
 
-    One insert that is all there is may be a list; so it stays the whole parameter.
+    One insert that is all there is may be a list; so it stays the whole parameter. In a list (``is_list``)
+    it is one mailbox.
     """
-    if len(texts) == 1 and len(only := _stripped(texts[0])) == 1 and isinstance(only[0], Insert):
-        return str(only[0])
+    if not is_list and len(texts) == 1 and (only := _alone(texts[0])):
+        return str(only)
     found: list[Any] = []
     for element in (one for text in texts for one in _elements(text)):
         if all(isinstance(piece, str) for piece in element):
@@ -156,6 +166,19 @@ def _stripped(pieces: Pieces) -> list[Piece]:
     if found and isinstance(found[-1], str):
         found[-1] = found[-1].rstrip()
     return joined(found)
+
+
+def _alone(pieces: Pieces) -> Insert | None:
+    """The insert that is all there is, but for blanks."""
+    only = _stripped(pieces)
+    return only[0] if len(only) == 1 and isinstance(only[0], Insert) else None
+
+
+def is_one_mailbox(value: object) -> bool:
+    """Whether a parameter of ours is one mailbox that a template gives, so that it can be no list."""
+    given = as_list(value)
+    parts = pieces_of(given[0]) if len(given) == 1 else None
+    return bool(parts and _alone(parts)) and (isinstance(value, list | tuple) or len(parts or ()) > 1)
 
 
 def listed(place: str, value: object) -> list[list[Piece]]:
@@ -196,3 +219,16 @@ def said_pieces(place: str, value: object) -> list[Piece]:
     if parts is None:
         raise lost(place, "is a template that cannot be said there" if value else "is not set")
     return parts
+
+
+def checked_number(source: Source, key: str, number: int) -> None:
+    """Raises InvalidConfiguration for more files than are read of one mail."""
+    if number > MAX_FILES:
+        raise source.wrong(key, f"has {number:,} files; at most {MAX_FILES} are read.", "Attach fewer.")
+
+
+def refuse_empty(place: str, parameters: Mapping[str, Any]) -> None:
+    """Raises InvalidConfiguration for what says something by being empty, which no other system can say."""
+    for key in _EMPTY_SAYS:
+        if parameters.get(key) in ("", {"literal": ""}):
+            raise lost(f"{place}.{key}", "is empty on purpose, which cannot be said there")

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
-from nina_smtp.dialects.exporting import Ours, checked_type, lost
+from nina_smtp.dialects.exporting import Ours, checked_type, clear_text, lost
 from nina_smtp.dialects.imported import Fate, Json, is_reference, variable_name
 from nina_smtp.dialects.source import Source, verbatim
 from nina_smtp.errors import InvalidConfiguration, NinaError
 from nina_smtp.message.header import custom
-from nina_smtp.smtp.server import parse_ehlo_name, parse_host
+from nina_smtp.smtp.server import is_this_machine, parse_ehlo_name, parse_host
 
 CLEAR = "The password is sent in clear text: anybody in between can read it"
 SKIPS = "The certificate is not verified: anybody in between can read the password"
@@ -70,9 +70,15 @@ def login(source: Source, user_key: str, password_key: str, name: str) -> dict[s
     return {"username": verbatim(user), "password": secret, "authMethod": "auto"}
 
 
-def in_clear(fields: Mapping[str, Any]) -> bool:
-    """Whether these fields send a password without TLS."""
-    return fields.get("encryption") == "none" and fields.get("authMethod") != "none"
+def unencrypted(source: Source, key: str, fields: dict[str, Any]) -> None:
+    """Says of a connection without TLS what that means; a password is let out, where it has to be."""
+    if clear_text(fields):
+        fields["allowCleartextLogin"] = True
+        source.note(key, Fate.WARNING, CLEAR, "encryption, allowCleartextLogin")
+    elif is_this_machine(str(fields.get("host"))):
+        source.note(key, Fate.SAME, "nothing leaves this machine", "encryption")
+    else:
+        source.note(key, Fate.WARNING, "Mails are sent in clear text", "encryption")
 
 
 def belongs(source: Source, system: str, *keys: str) -> None:
@@ -97,20 +103,54 @@ def headers(source: Source, key: str, given: Iterable[tuple[str, Any]]) -> dict[
     Values are texts, or templates that were made of them.
     """
     found: dict[str, Any] = {}
+    inner = Source({}, source.at(key), source.notes)
     for name, value in given:
-        place = f"{key}.{name[:80]}"
+        place = name[:80]
         if own := _OWN.get(name.lower()):
             if own == "importance" and (not isinstance(value, str) or value.lower() not in _IMPORTANCE):
-                raise source.wrong(place, "is none.", f"There are: {', '.join(_IMPORTANCE)}.")
+                raise inner.wrong(place, "is none.", f"There are: {', '.join(_IMPORTANCE)}.")
             found[own] = value.lower() if own == "importance" else value
-            source.note(place, Fate.SAME, becomes=own)
+            inner.note(place, Fate.SAME, becomes=own)
             continue
         try:
             custom(name, "")
         except NinaError as error:
-            raise source.wrong(place, f"is refused: {error.message}", error.hint) from None
+            raise inner.wrong(place, f"is refused: {error.message}", error.hint) from None
         found.setdefault("headers", {})[name] = value
-        source.note(place, Fate.SAME, becomes=f"headers.{name}")
+        inner.note(place, Fate.SAME, becomes=f"headers.{name}")
+    if set(found.get("headers", ())) == {"literal"}:
+        found["headers"] = _called_literal(inner, found["headers"]["literal"])
+    return found
+
+
+def _called_literal(source: Source, value: Any) -> dict[str, Any]:
+    """Headers of which the only one has the name that says something else in a parameter of ours."""
+    if isinstance(value, str) and "{{" in value:
+        why = "is the name of the only header, which cannot have an expression in it here."
+        raise source.wrong("literal", why, "Give the header another name.")
+    return {"literal": {"literal": value["literal"] if isinstance(value, Mapping) else value}}
+
+
+def written_headers(ours: Ours, names: Mapping[str, str]) -> dict[str, Any]:
+    """The headers of a mail of ours, as parameters: those with a parameter of their own by ``names``, too.
+
+    Raises InvalidConfiguration for what a reader would refuse.
+    """
+    given = ours.take("headers", {})
+    if isinstance(given, Mapping) and set(cast(Json, given)) == {"literal"}:
+        inner: object = cast(Json, given)["literal"]
+        if not isinstance(inner, Mapping):
+            raise lost(f"{ours.place}.headers", "are not an object")
+        given = {name: {"literal": value} for name, value in cast(Json, inner).items()}
+    if not isinstance(given, Mapping):
+        raise lost(f"{ours.place}.headers", "are one template, which is not understood there")
+    found: dict[str, Any] = dict(cast(Json, given))
+    for key, theirs in names.items():
+        if (value := ours.take(key)) is None:
+            continue
+        if key == "importance" and value not in (*_IMPORTANCE, *({"literal": one} for one in _IMPORTANCE)):
+            raise lost(f"{ours.place}.{key}", f"has to be one of {', '.join(_IMPORTANCE)} itself")
+        found[theirs] = value
     return found
 
 
@@ -141,9 +181,10 @@ class Account:
             )
         if self.method == "none" and (self.user or self.password):
             raise lost(f"{self.data.place}.username", "has no use with authMethod none")
-        allowed = self.data.take("allowCleartextLogin", False)
-        clear = self.encryption == "none" and self.method != "none"
-        if bool(allowed) != clear:
+        allowed = bool(self.data.take("allowCleartextLogin", False))
+        fields = {"encryption": self.encryption, "authMethod": self.method, "host": self.host}
+        local = self.encryption == "none" and is_this_machine(self.host)  # there it says nothing
+        if allowed != clear_text(fields) and not local:
             raise lost(f"{self.data.place}.allowCleartextLogin", "cannot be said there")
 
     def text(self, key: str) -> str | None:

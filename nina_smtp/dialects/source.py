@@ -284,4 +284,8 @@ def _without_blanks(text: str) -> str:
 def _slip(word: str, names: Sequence[str]) -> str | None:
     """The known name that ``word`` is spelt almost like; a longer or a shorter word is another word."""
     meant = nearest(word, tuple(names))
-    return meant if meant and abs(len(meant) - len(word)) <= 2 and word[:1].lower() == meant[:1] else None
+    return (
+        meant
+        if meant and abs(len(meant) - len(word)) <= 2 and word[:1].lower() == meant[:1].lower()
+        else None
+    )

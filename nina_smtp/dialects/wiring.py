@@ -167,14 +167,15 @@ def workflow(
             warn(
                 notes,
                 step.place,
-                f"comes after {between}, which is not known here and may decide whether it is sent: it is "
-                "wired to the trigger and disabled; enable it when what decides is before it",
+                f"({step.name}) comes after {between}, which is not known here and may decide whether it is "
+                "sent: it is wired to the trigger and disabled; enable it when what decides is before it",
             )
         elif len(feeds.mails) + feeds.trigger > 1:
             warn(
                 notes,
                 step.place,
-                "has several wires in: here they make one mail, their items laid over each other",
+                f"({step.name}) has several wires in: here they make one mail, their items laid over each "
+                "other",
             )
         on = [(source, output) for source, output in feeds.mails if source not in off]
         if feeds.trigger or feeds.others or len(on) < max(len(feeds.mails), 1):
@@ -187,7 +188,9 @@ def workflow(
         disabled = {"disabled": True} if step.name in off else {}
         nodes.append({**step.node, "name": step.name, **disabled})
         if step.name in off and not step.feeds.others:
-            warn(notes, step.place, "comes after a mail that is disabled, and is disabled, too")
+            warn(
+                notes, step.place, f"({step.name}) comes after a mail that is disabled, and is disabled, too"
+            )
     return {"name": name, "nodes": nodes, "edges": edges}
 
 

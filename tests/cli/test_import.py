@@ -16,6 +16,7 @@ from bed.invariants import check_no_secret
 from bed.secret_forms import forms
 from dialects.provider_rows import provider, step, workflow
 
+from nina_smtp.cli import exchange
 from nina_smtp.dialects.dialect import NAMES
 
 SECRETS = ["hunter-zwölf", "$${LITERAL}", "a${b}c d", "${A:-x}", "${é}x", "p'a\"ss\\", "-----BEGIN", "0123"]
@@ -268,3 +269,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert "import" in done.stdout
     assert "export" in done.stdout
     assert done.stderr.strip() == "[]"
+
+
+def test_the_command_line_knows_every_dialect_without_loading_one() -> None:
+    assert exchange.NAMES == NAMES

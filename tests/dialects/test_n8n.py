@@ -362,9 +362,16 @@ FIELDS: list[tuple[str, dict[str, Any], dict[str, Any], Fate, str]] = [
     ("secure-false", {"secure": False}, {"encryption": "starttls"}, Fate.BETTER, "secure"),
     (
         "disableStartTls",
-        {"secure": False, "disableStartTls": True},
+        {"secure": False, "disableStartTls": True, "host": "h.example"},
         {"encryption": "none", "allowCleartextLogin": True},
         Fate.WARNING,
+        "disableStartTls",
+    ),
+    (
+        "disableStartTls-here",
+        {"secure": False, "disableStartTls": True},
+        {"encryption": "none"},
+        Fate.SAME,
         "disableStartTls",
     ),
     (
@@ -376,7 +383,7 @@ FIELDS: list[tuple[str, dict[str, Any], dict[str, Any], Fate, str]] = [
     ),
     (
         "disableStartTls-no-login",
-        {"secure": False, "disableStartTls": True, "user": "", "password": ""},
+        {"secure": False, "disableStartTls": True, "user": "", "password": "", "host": "h.example"},
         {"encryption": "none", "authMethod": "none"},
         Fate.WARNING,
         "disableStartTls",
@@ -585,6 +592,81 @@ class TestWorkflows:
         assert len(found.workflows[0]["edges"]) == 300
 
 
+class TestWhatIsTold:
+    def test_names_every_expression_in_one_error_and_the_node_it_is_of(self):
+        nodes = [
+            step("S", "manualTrigger"),
+            node(name="Send Mgmt", subject="={{ f() }} {{ f() }} {{ $now }}"),
+            node(name="Send SOC", html="={{ $json.a + 1 }}"),
+        ]
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(flow(nodes, {"S": [["Send Mgmt", "Send SOC"]]}), "imported")
+        error = caught.value
+        assert error.parameter == "nodes[1].parameters.subject"
+        assert str(error) == error.message
+        for said in (
+            "nodes[1].parameters.subject (Send Mgmt) has an expression that is not a path: 'f()'.",
+            "'$now'.",
+            "nodes[2].parameters.html (Send SOC) has an expression that is not a path: '$json.a + 1'.",
+        ):
+            assert error.message.count(said) == 1
+
+    @pytest.mark.parametrize(("number", "told"), [(10, 10), (11, 10), (5000, 10)])
+    def test_names_ten_expressions_at_most(self, number: int, told: int):
+        text = "=" + "".join(f"{{{{ f({n}) }}}}" for n in range(number))
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(bare(subject=text), "imported")
+        assert caught.value.message.count("not a path") == told
+        assert caught.value.message.endswith("There are more.") is (number > told)
+
+    def test_says_what_else_is_wrong_beside_an_expression(self):
+        with pytest.raises(InvalidConfiguration, match=r"not a path.*emailFormat \(B\) cannot be"):
+            DIALECT.read(flow([node(subject="={{ f() }}"), node(name="B", emailFormat="x")]), "imported")
+
+    @pytest.mark.parametrize(
+        "wrong", [{"toEmail": None, "toEmial": "a@b.example"}, {"operation": "delete"}, {"emailFormat": "x"}]
+    )
+    def test_names_the_node_of_whatever_is_wrong(self, wrong: dict[str, Any]):
+        with pytest.raises(InvalidConfiguration, match=r"^nodes\[0\]\.parameters\.\w+ \(Send Mgmt\) "):
+            DIALECT.read(flow([node(name="Send Mgmt", **wrong)]), "imported")
+
+    def test_names_the_node_of_a_warning(self):
+        other = node(
+            name="Send Mgmt",
+            html="={{ $json.h }}",
+            emailFormat="html",
+            options={"allowUnauthorizedCerts": True},
+        )
+        account = {"name": "imported", "type": "smtp", "data": CREDENTIAL}
+        nodes = [step("S", "manualTrigger"), step("If", "if"), other]
+        wires = {"S": [["If"]], "If": [["Send Mgmt"]]}
+        found = read([account, flow(nodes, wires)])
+        told = [note for note in found.told(Fate.WARNING) if note.place.startswith("[1].nodes[2]")]
+        assert len(told) == 3
+        assert all("(Send Mgmt)" in note.message for note in told)
+
+    def test_says_of_every_key_what_became_of_it(self):
+        whole = bare(options={"appendAttribution": False})
+        for document in (whole, *DOCUMENTS):
+            assert all(note.message or note.becomes for note in read(document).notes)
+
+    @pytest.mark.parametrize(("missing", "slip"), [("toEmail", "toEmial"), ("fromEmail", "fromEmal")])
+    def test_names_a_slip_of_the_pen(self, missing: str, slip: str):
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(bare(**{missing: None, slip: "a@b.example"}), "imported")
+        assert caught.value.hint == f"There is {slip}: did you mean {missing}?"
+
+
+@pytest.mark.parametrize("key", ["attachments", "fileAttachments"])
+def test_a_hundred_files_are_read_and_no_more(key: str):
+    found = read(bare(options={key: "a," * 100}))
+    assert len(only_node(found)["parameters"]["attachments"]) == 100
+    round_trip(DIALECT, found)
+    for more in ({key: "a," * 40_000}, {"attachments": "a," * 60, "fileAttachments": "a," * 60}):
+        with pytest.raises(InvalidConfiguration, match="at most 100"):
+            DIALECT.read(bare(options=more), "imported")
+
+
 def test_nothing_in_the_data_sets_what_the_node_does_not_say():
     for item in (HOSTILE, {"parameters": HOSTILE}):
         message, _ = sent(read(BARE), item)
@@ -605,6 +687,14 @@ class TestWriting:
             ({"subject": "{% if a %}b{% endif %}"}, "subject"),
             ({"body": "{{ a }}", "contentType": "html"}, "body"),
             ({"from": None}, "fromEmail"),
+            ({"envelopeFrom": ""}, "envelopeFrom"),
+            ({"envelopeFrom": {"literal": ""}}, "envelopeFrom"),
+            ({"textBody": ""}, "textBody"),
+            ({"textBody": "", "contentType": "html"}, "textBody"),
+            ({"to": ["{{ a }}"]}, "to"),
+            ({"to": "{{ a }} "}, "to"),
+            ({"cc": ["{{ a }}"]}, "cc"),
+            ({"attachments": ["{{ a }}"] * 101}, "attachments"),
         ],
     )
     def test_names_what_would_be_lost(self, change: dict[str, Any], named: str):
@@ -633,6 +723,27 @@ class TestWriting:
             DIALECT.write(Imported("nina", {"c": account}, {"x": ours}))
         for name in ("importance", "headers", "authMethod"):
             assert name in caught.value.message
+
+    @pytest.mark.parametrize("credential", [["soc"], ["soc", "spare"], None, {"type": "smtp", "data": {}}])
+    def test_refuses_a_credential_that_is_not_one_name(self, credential: Any):
+        found = read(flow([step("Start", "manualTrigger"), node()], {"Start": [["Send Email"]]}))
+        found.workflows[0]["nodes"][1]["credential"] = credential
+        with pytest.raises(InvalidConfiguration, match="credential has to be one name"):
+            DIALECT.write(found)
+
+    @pytest.mark.parametrize("to", ["{{ a }}", ["{{ a }}", "b@c.example"]])
+    def test_keeps_what_may_be_a_list_apart_from_one_mailbox(self, to: Any):
+        ours = only_node(read(BARE))
+        ours["parameters"]["to"] = to
+        again = DIALECT.read(DIALECT.write(Imported("nina", {}, {"x": ours})), "x")
+        assert only_node(again)["parameters"]["to"] == to
+
+    def test_says_nothing_of_a_password_that_stays_on_this_machine(self):
+        for allowed in ({}, {"allowCleartextLogin": True}):
+            data = {"host": "localhost", "encryption": "none", "username": "u", "password": "p", **allowed}
+            account = {"type": "smtp", "data": {**data, "authMethod": "auto"}}
+            written = DIALECT.write(Imported("nina", {"c": account}))
+            assert not list(read(written).told(Fate.WARNING))
 
     def test_refuses_what_is_looked_for_in_the_data(self):
         with pytest.raises(InvalidConfiguration, match="sources"):

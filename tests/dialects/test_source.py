@@ -267,8 +267,8 @@ def test_a_mailbox_that_is_written_is_read_as_the_same_one(name: str, address: s
     assert parse_list(written(given_box)) == (given_box,)
 
 
-@pytest.mark.parametrize("text", ["<your-app-password>", "<smtp-user>"])
+@pytest.mark.parametrize("text", ["<your-app-password>", "<smtp-user>", "<password>", "YOUR_SMTP_HOST"])
 def test_a_placeholder_is_told_from_a_value(text: str) -> None:
     assert is_placeholder(text)
-    for value in (text[1:-1], f"{text} ", "<a@x.test>", "<region>", None, 5):
+    for value in (f"{text} ", f"x{text}", "<a@x.test>", "<>", "yours", None, 5):
         assert not is_placeholder(value)

@@ -259,6 +259,91 @@ def test_a_value_that_is_not_there_sends_nothing():
     assert results[0].error
 
 
+class TestHtmlWithValues:
+    @pytest.mark.parametrize("text", ["nin&#97;inserted7x", "ninainserted7x", "nina0x0x", "&#110;ina0000x1x"])
+    def test_is_read_whatever_words_are_in_it(self, text: str):
+        for body in (text, f"<p>{text}</p>${{{{ TRIGGER.a }}}}"):
+            found = read(bare(**HTML, body=body))
+            assert only_node(found)["parameters"]["body"].count("{{ a }}") == body.count("${{")
+
+    def test_is_the_same_each_time(self):
+        document = bare(
+            **HTML, body='<p>${{ TRIGGER.a }}</p><a href="https://x.example/${{ TRIGGER.b }}">y</a>'
+        )
+        assert len({str(only_node(read(document))) for _ in range(20)}) == 1
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "<script>${{ TRIGGER.a }}</script>",
+            "<!-- ${{ TRIGGER.a }} -->",
+            "<${{ TRIGGER.a }}>x",
+            "${{ TRIGGER.a }}<b${{ TRIGGER.a }}>x</b>",
+            "<p onclick='${{ TRIGGER.a }}'>x</p>",
+        ],
+    )
+    def test_is_refused_where_a_value_would_be_cleaned_away(self, body: str):
+        with pytest.raises(InvalidConfiguration, match="cleans it away") as caught:
+            DIALECT.read(bare(**HTML, body=body), "imported")
+        assert caught.value.parameter == "body"
+
+    def test_keeps_values_that_a_reader_of_html_moves(self):
+        body = "<table>${{ TRIGGER.a }}<tr><td>${{ TRIGGER.b }}</td></tr></table>"
+        found = only_node(read(bare(**HTML, body=body)))["parameters"]["body"]
+        assert ("{{ a }}" in found, "<td>{{ b }}</td>" in found) == (True, True)
+
+
+class TestWhatIsTold:
+    def test_names_every_expression_in_one_error_and_the_action_it_is_of(self):
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(
+                flow(
+                    action("one", subject="${{ FN.now() }} ${{ ENV.x }}"),
+                    action("two", "one", body="${{ TRIGGER.a"),
+                ),
+                "imported",
+            )
+        error = caught.value
+        assert error.parameter == "actions[0].args.subject"
+        for said in ("subject (one) has", "body (two) has", "'FN.now()'", "'ENV.x'", "'${{ TRIGGER.a'"):
+            assert said in error.message
+
+    def test_reads_what_is_opened_again_and_again_once(self):
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(bare(body="${{" * 100_000), "imported")
+        assert caught.value.message.count("has an expression") == 1
+
+    def test_names_the_action_of_a_warning(self):
+        found = read(flow(action("one"), {**action("two", "one"), "run_if": "${{ TRIGGER.x }}"}))
+        assert "(two) " in noted(found, "actions[1].run_if").message
+
+    @pytest.mark.parametrize(
+        ("missing", "slip"),
+        [("recipients", "recipient"), ("sender", "sendr"), ("subject", "subjekt"), ("body", "text")],
+    )
+    def test_names_a_slip_of_the_pen(self, missing: str, slip: str):
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(bare(**{missing: None, slip: BARE[missing]}), "imported")
+        assert caught.value.parameter == missing
+        near = slip != "text"
+        said = f"There is {slip}: did you mean {missing}?" if near else f"Give {missing} a value."
+        assert caught.value.hint == said
+
+
+class TestAHeaderCalledLiteral:
+    @pytest.mark.parametrize("more", [{}, {"X-B": "b"}])
+    @pytest.mark.parametrize("value", ["x", "{{ x }}"])
+    def test_is_sent_under_its_name(self, value: str, more: dict[str, str]):
+        found = read(bare(headers={"literal": value, **more}))
+        assert header(sent(found)[0], "literal") == value
+        round_trip(DIALECT, found)
+
+    def test_is_refused_alone_with_an_expression(self):
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(bare(headers={"literal": "${{ TRIGGER.a }}"}), "imported")
+        assert caught.value.parameter == "headers.literal"
+
+
 def test_nothing_in_the_data_sets_what_the_node_does_not_say():
     for item in (HOSTILE, {"parameters": HOSTILE}):
         message, _ = sent(read(BARE), item)
@@ -308,14 +393,7 @@ CONNECTIONS: list[tuple[str, dict[str, Any], dict[str, Any], Fate, str]] = [
         Fate.LEFT_OUT,
         "[1].enable_starttls",
     ),
-    ("neither", {}, {"encryption": "none"}, Fate.WARNING, "[1].enable_starttls"),
-    (
-        "neither-with-auth",
-        {"enable_auth": True},
-        {"encryption": "none", "allowCleartextLogin": True},
-        Fate.WARNING,
-        "[1].enable_starttls",
-    ),
+    ("neither-here", {"enable_auth": True}, {"encryption": "none"}, Fate.SAME, "[1].enable_starttls"),
     (
         "ignore_cert_errors",
         {"ignore_cert_errors": True},
@@ -345,6 +423,21 @@ def test_a_credential_is_the_secret_and_what_the_action_says(more: Any, ours: An
         if secret is SECRET:
             assert noted(found, place).fate is fate
         round_trip(DIALECT, found)
+
+
+@pytest.mark.parametrize(
+    ("auth", "ours"), [(False, {"authMethod": "none"}), (True, {"allowCleartextLogin": True})]
+)
+@pytest.mark.parametrize("there", [True, False])
+def test_clear_text_to_another_machine_is_a_warning(auth: bool, ours: dict[str, Any], there: bool):
+    """So it is where the machine is a variable of the environment."""
+    secret = [{**SECRET, "SMTP_HOST": "h.example"}] if there else []
+    found = read([*secret, bare(enable_auth=auth, enable_starttls=False)])
+    data = dict(found.credentials["smtp"]["data"])
+    assert data | ours | {"encryption": "none"} == data
+    note = noted(found, f"[{len(secret)}].enable_starttls")
+    assert (note.fate, "in clear text" in note.message) == (Fate.WARNING, True)
+    round_trip(DIALECT, found)
 
 
 @pytest.mark.parametrize(("port", "encryption"), [("587", "starttls"), ("465", "tls"), ("25", "starttls")])
@@ -460,6 +553,12 @@ class TestWriting:
             ({"subject": {"literal": "${{ x }}"}}, "subject"),
             ({"contentType": "html", "body": "<p onclick='x'>y</p><script>1</script>"}, "body"),
             ({"envelopeFrom": "b@corp.example"}, "envelopeFrom"),
+            ({"envelopeFrom": ""}, "envelopeFrom"),
+            ({"textBody": ""}, "textBody"),
+            ({"textBody": "", "contentType": "html"}, "textBody"),
+            ({"importance": "{{ a }}"}, "importance"),
+            ({"headers": "{{ a }}"}, "headers"),
+            ({"headers": {"literal": "x"}}, "headers"),
         ],
     )
     def test_names_what_would_be_lost(self, change: dict[str, Any], named: str):
@@ -467,6 +566,28 @@ class TestWriting:
         ours["parameters"] |= change
         with pytest.raises(InvalidConfiguration, match=named):
             DIALECT.write(Imported("nina", {}, {"x": ours}))
+
+    @pytest.mark.parametrize("importance", ["high", {"literal": "low"}])
+    def test_says_how_important_a_mail_is(self, importance: Any):
+        ours = only_node(read(BARE))
+        ours["parameters"]["importance"] = importance
+        again = DIALECT.read(DIALECT.write(Imported("nina", {}, {"x": ours})), "x")
+        assert only_node(again)["parameters"]["importance"] in ("high", "low")
+
+    @pytest.mark.parametrize("key", ["to", "cc", "bcc", "replyTo"])
+    @pytest.mark.parametrize("value", ["{{ a }}", ["{{ a }}"], ["{{ a }}", "b@c.example"]])
+    def test_keeps_what_may_be_a_list_apart_from_one_mailbox(self, key: str, value: Any):
+        ours = only_node(read(BARE))
+        ours["parameters"][key] = value
+        again = DIALECT.read(DIALECT.write(Imported("nina", {}, {"x": ours})), "x")
+        assert only_node(again)["parameters"][key] == value
+
+    @pytest.mark.parametrize("credential", [["soc"], ["soc", "spare"], None, {"type": "smtp", "data": {}}])
+    def test_refuses_a_credential_that_is_not_one_name(self, credential: Any):
+        found = read(flow(action()))
+        found.workflows[0]["nodes"][1]["credential"] = credential
+        with pytest.raises(InvalidConfiguration, match="credential has to be one name"):
+            DIALECT.write(found)
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "tracecat").iterdir()), ids=lambda path: path.stem)

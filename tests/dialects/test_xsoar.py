@@ -30,6 +30,7 @@ import nina_smtp
 from nina_smtp.dialects.documents import parse
 from nina_smtp.dialects.imported import Fate, Imported, Note
 from nina_smtp.dialects.xsoar import DIALECT
+from nina_smtp.dialects.xsoar.context import Arguments
 from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.workflow.blobs import FileRef, FolderBlobStore
 
@@ -355,6 +356,7 @@ def test_a_context_that_is_not_there_sends_nothing():
         assert results[0].error
 
 
+IN_CLEAR = {"encryption": "none", "allowCleartextLogin": True}
 PARAMETERS: list[tuple[str, dict[str, Any], dict[str, Any], Fate, str]] = [
     ("host", {}, {"host": "127.0.0.1"}, Fate.SAME, "host"),
     ("port", {"port": 465}, {"port": 465}, Fate.SAME, "port"),
@@ -385,12 +387,13 @@ PARAMETERS: list[tuple[str, dict[str, Any], dict[str, Any], Fate, str]] = [
     ("tls-STARTTLS", {}, {"encryption": "starttls"}, Fate.BETTER, "tls"),
     ("tls-SSL", {"tls": "SSL/TLS"}, {"encryption": "tls"}, Fate.BETTER, "tls"),
     ("tls-true", {"tls": True}, {"encryption": "starttls"}, Fate.BETTER, "tls"),
-    ("tls-None", {"tls": "None"}, {"encryption": "none", "allowCleartextLogin": True}, Fate.WARNING, "tls"),
-    ("tls-false", {"tls": False}, {"encryption": "none", "allowCleartextLogin": True}, Fate.WARNING, "tls"),
-    ("tls-default", {"tls": None}, {"encryption": "none", "allowCleartextLogin": True}, Fate.WARNING, "tls"),
+    ("tls-None", {"tls": "None", "host": "h.example"}, IN_CLEAR, Fate.WARNING, "tls"),
+    ("tls-false", {"tls": False, "host": "h.example"}, IN_CLEAR, Fate.WARNING, "tls"),
+    ("tls-default", {"tls": None, "host": "h.example"}, IN_CLEAR, Fate.WARNING, "tls"),
+    ("tls-None-here", {"tls": "None"}, {"encryption": "none"}, Fate.SAME, "tls"),
     (
         "tls-None-no-login",
-        {"tls": "None", "credentials": {"identifier": ""}},
+        {"tls": "None", "credentials": {"identifier": ""}, "host": "h.example"},
         {"encryption": "none"},
         Fate.WARNING,
         "tls",
@@ -480,6 +483,116 @@ class TestPlaybooks:
         assert b"deep" in messages[0].content
 
 
+class TestSizes:
+    @pytest.mark.parametrize("key", ["body", "htmlBody"])
+    def test_a_body_is_filled_in_up_to_a_million_characters(self, key: str):
+        params = {"a": {"value": "z" * 1000}}
+        found = read(command(**{key: "{a}" * 1000, "templateParams": params}))
+        assert len(only_node(found)["parameters"]["body"]) == 1_000_000
+        for body, value in (("{a}" * 1000 + "x", 1000), ("{a}" * 10_000, 20_000)):
+            big = command(**{key: body, "templateParams": json.dumps({"a": {"value": "z" * value}})})
+            with pytest.raises(InvalidConfiguration, match="1,000,000 characters") as caught:
+                DIALECT.read(big, "imported")
+            assert caught.value.parameter == f"arguments.{key}"
+
+    def test_a_value_is_parsed_once_however_often_it_is_inserted(self, monkeypatch: pytest.MonkeyPatch):
+        texts: list[str] = []
+        parse_ = Arguments.read
+
+        def counted(self: Arguments, key: str, text: str) -> Any:
+            texts.append(text)
+            return parse_(self, key, text)
+
+        monkeypatch.setattr(Arguments, "read", counted)
+        params = {"a": {"value": "see ${incident.id}"}}
+        found = read(command(body="{a}" * 500, htmlBody="{a}" * 500, templateParams=params))
+        assert texts.count("see ${incident.id}") == 1
+        assert only_node(found)["parameters"]["textBody"] == "see {{ incident.id }}" * 500
+
+    def test_a_thousand_values_are_filled_in_and_no_more(self):
+        params = {f"a{n}": {"value": "x"} for n in range(1001)}
+        with pytest.raises(InvalidConfiguration, match="1,001 values"):
+            DIALECT.read(command(templateParams=params), "imported")
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            {"htmlBody": IMAGE * 4000},
+            {"htmlBody": IMAGE * 60, "transientFile": ["a"] * 60, "transientFileContent": ["b"] * 60},
+            {"attachIDs": "1@2," * 40_000},
+            {"transientFile": "a," * 101, "transientFileContent": "b," * 101},
+            {"attachIDs": ["1@2"] * 60, "transientFile": ["a"] * 60, "transientFileContent": ["b"] * 60},
+        ],
+        ids=str,
+    )
+    def test_a_hundred_files_are_read_and_no_more(self, arguments: dict[str, Any]):
+        with pytest.raises(InvalidConfiguration, match="at most 100"):
+            DIALECT.read(command(**arguments), "imported")
+
+    def test_a_hundred_images_become_parts_each_with_a_name_of_its_own(self):
+        cid = "image1.png@html.xsoar"
+        given = {"transientFile": ["t"], "transientFileContent": ["x"], "transientFileCID": [cid]}
+        found = read(command(htmlBody=IMAGE * 99, **given))
+        files = only_node(found)["parameters"]["attachments"]
+        assert len({file["contentId"] for file in files}) == 100
+
+    @pytest.mark.parametrize(
+        "html", ['<b src="data:image/png;base64,aGk=">', '<img>src="data:image/png;base64,aGk="', "<img " * 9]
+    )
+    def test_what_is_no_image_stays_as_it_is(self, html: str):
+        found = only_node(read(command(htmlBody=html)))["parameters"]
+        assert found["body"] == html
+        assert "attachments" not in found
+
+
+class TestWhatIsTold:
+    def test_names_every_expression_in_one_error_and_the_task_it_is_of(self):
+        document = playbook(task("1", "2", subject="${f()} ${File.[0].Name}"), task("2", body="${.=1} ${x"))
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(document, "imported")
+        error = caught.value
+        assert error.parameter == "tasks.1.scriptarguments.subject"
+        for said in ("subject (Mail 1) has", "body (Mail 2) has", "'f()'", "'.=1'", "'${x'"):
+            assert said in error.message
+        assert error.message.count("not a path") == 3
+
+    def test_names_the_task_of_a_warning(self):
+        found = read(playbook(task("1", subject="${incident.id}"), task("2")))
+        told = {note.place: note.message for note in found.told(Fate.WARNING)}
+        assert "(Mail 1) " in told["tasks.1.scriptarguments.subject"]
+        assert "(Mail 2) " in told["tasks.2"]
+
+    def test_says_that_an_index_wants_a_list(self, tmp_path: Path):
+        """In XSOAR ``File.[0]`` is also the only file, where there is no list of them."""
+        found = read(command(subject="${File.[0].Name}", sender="soc@corp.example"))
+        assert "wants a list" in noted(found, "arguments.subject").message
+        assert only_node(found)["parameters"]["subject"] == "{{ File[0].Name }}"
+        assert sent(found, {"File": [{"Name": "a.exe"}]})[1].subject == "a.exe"
+        assert "wants a list" not in noted(read(command(subject="${File.Name}")), "arguments.subject").message
+
+    @pytest.mark.parametrize(
+        ("more", "hint"),
+        [({"To": "a@b.example"}, "There is To: did you mean to?"), ({}, "Give to, cc or bcc.")],
+    )
+    def test_names_a_slip_of_the_pen(self, more: dict[str, Any], hint: str):
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(command(to=None, **more), "imported")
+        assert caught.value.hint == hint
+
+
+class TestAHeaderCalledLiteral:
+    def test_is_sent_under_its_name(self):
+        for more in ("", ", X-B=b"):
+            found = read(command(additionalHeader=f"literal={{{{ x }}}}{more}", sender="soc@corp.example"))
+            assert header(sent(found)[0], "literal") == "{{ x }}"
+            round_trip(DIALECT, found)
+
+    def test_is_refused_alone_with_an_expression(self):
+        with pytest.raises(InvalidConfiguration) as caught:
+            DIALECT.read(command(additionalHeader="literal=${incident.id}"), "imported")
+        assert caught.value.parameter == "arguments.additionalHeader.literal"
+
+
 def test_nothing_in_the_data_sets_what_the_node_does_not_say():
     for item in (HOSTILE, {"parameters": HOSTILE}):
         message, _ = sent(read(command(sender="soc@corp.example")), item)
@@ -500,6 +613,15 @@ class TestWriting:
             ({"subject": "{{ x['a b'] }}"}, "subject"),
             ({"body": "{{ a }}", "contentType": "html"}, "body"),
             ({"messageId": "<a@b.example>"}, "messageId"),
+            ({"envelopeFrom": ""}, "envelopeFrom"),
+            ({"textBody": ""}, "textBody"),
+            ({"textBody": "", "contentType": "html"}, "textBody"),
+            ({"importance": "{{ a }}"}, "importance"),
+            ({"importance": "urgent"}, "importance"),
+            ({"headers": "{{ a }}"}, "headers"),
+            ({"headers": {"literal": "x"}}, "headers"),
+            ({"headers": {"X=A": "x"}}, "headers"),
+            ({"attachments": ["{{ files.a }}"] * 101}, "attachments"),
         ],
     )
     def test_names_what_would_be_lost(self, change: dict[str, Any], named: str):
@@ -507,6 +629,41 @@ class TestWriting:
         ours["parameters"] |= change
         with pytest.raises(InvalidConfiguration, match=named.replace("[", r"\[")):
             DIALECT.write(Imported("nina", {}, {"x": ours}))
+
+    @pytest.mark.parametrize("sender", ["", {"literal": ""}])
+    def test_refuses_a_raw_message_without_a_way_back(self, sender: Any):
+        ours = only_node(read(command(raw_message=RAW)))
+        ours["parameters"]["envelopeFrom"] = sender
+        with pytest.raises(InvalidConfiguration, match="envelopeFrom"):
+            DIALECT.write(Imported("nina", {}, {"x": ours}))
+
+    @pytest.mark.parametrize(
+        "more", [{}, {"envelopeFrom": "soc@corp.example"}, {"envelopeFrom": "bounces@corp.example"}]
+    )
+    def test_adds_nothing_to_a_raw_message(self, more: dict[str, Any]):
+        ours = {
+            "resource": "email",
+            "operation": "sendRaw",
+            "parameters": {"rawEmail": {"literal": RAW}, **more},
+            "options": {"sources": "node"},
+        }
+        again = DIALECT.read(DIALECT.write(Imported("nina", {}, {"x": ours})), "x")
+        assert only_node(again) == ours
+
+    @pytest.mark.parametrize("key", ["to", "cc", "bcc", "replyTo"])
+    @pytest.mark.parametrize("value", ["{{ a }}", ["{{ a }}"], ["{{ a }}", "b@c.example"]])
+    def test_keeps_what_may_be_a_list_apart_from_one_mailbox(self, key: str, value: Any):
+        ours = only_node(read(command()))
+        ours["parameters"][key] = value
+        again = DIALECT.read(DIALECT.write(Imported("nina", {}, {"x": ours})), "x")
+        assert only_node(again)["parameters"][key] == value
+
+    @pytest.mark.parametrize("credential", [["soc"], ["soc", "spare"], None, {"type": "smtp", "data": {}}])
+    def test_refuses_a_credential_that_is_not_one_name(self, credential: Any):
+        found = read(playbook(task("1")))
+        found.workflows[0]["nodes"][1]["credential"] = credential
+        with pytest.raises(InvalidConfiguration, match="credential has to be one name"):
+            DIALECT.write(found)
 
 
 @pytest.mark.parametrize("path", sorted((EXAMPLES / "xsoar").iterdir()), ids=lambda path: path.stem)

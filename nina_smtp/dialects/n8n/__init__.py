@@ -16,6 +16,7 @@ from nina_smtp.dialects.n8n import account, flows, mail
 from nina_smtp.dialects.n8n.expressions import Scope
 from nina_smtp.dialects.n8n.writing import write
 from nina_smtp.dialects.source import Source, as_list, objects_in, sources
+from nina_smtp.dialects.untranslated import Untranslated
 from nina_smtp.errors import InvalidConfiguration
 
 _BARE = ("fromEmail", "toEmail")
@@ -23,7 +24,9 @@ _BARE = ("fromEmail", "toEmail")
 
 def read(document: Any, name: str) -> Imported:
     """Credentials, nodes and workflows. Raises InvalidConfiguration."""
-    return _Reader(name).read(document)
+    reader = _Reader(name)
+    with reader.untranslated.together():
+        return reader.read(document)
 
 
 class _Reader:
@@ -35,6 +38,7 @@ class _Reader:
         self.workflows: list[Json] = []
         self.found: list[flows.Found] = []
         self.mails = 0
+        self.untranslated = Untranslated()
 
     def read(self, document: Any) -> Imported:
         parts = sources(document)
@@ -91,7 +95,7 @@ class _Reader:
         self.credentials[name] = document
 
     def workflow(self, part: Source, default: str) -> None:
-        flow = flows.Flow(part, self.name, default)
+        flow = flows.Flow(part, self.name, default, self.untranslated)
         made = flow.read()
         self.workflows += [made] if made else []
         self.found += flow.found
@@ -106,7 +110,7 @@ class _Reader:
         if mail.other_operation(parameters):
             return
         name = title(part, "name", self.name)
-        found = flows.read_node(part, name, Scope(), default)
+        found = flows.read_node(part, name, Scope(untranslated=self.untranslated), default)
         self.nodes[name] = found.config
         self.found.append(found)
         for key in ("position", "id", "notes"):
@@ -120,7 +124,7 @@ class _Reader:
             return
         if self.name in self.nodes:
             raise part.wrong("toEmail", "is of a second node without a name.", "Give one.")
-        made = mail.read(part, None, Scope())
+        made = mail.read(part, None, Scope(untranslated=self.untranslated))
         config = {
             "resource": "email",
             "operation": "send",
@@ -154,7 +158,7 @@ class _Reader:
                 Note(
                     place,
                     Fate.WARNING,
-                    f"{SKIPS}, by everything that uses the credential",
+                    f"({found.name}) {SKIPS}, by everything that uses the credential",
                     "credential: tlsSkipVerify",
                 )
             )

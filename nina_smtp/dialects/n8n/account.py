@@ -6,7 +6,7 @@ from typing import Any
 
 from nina_smtp.dialects.exporting import lost
 from nina_smtp.dialects.imported import Fate, Json, credential
-from nina_smtp.dialects.logins import CLEAR, Account, ehlo_name, host, in_clear, login
+from nina_smtp.dialects.logins import Account, ehlo_name, host, login, unencrypted
 from nina_smtp.dialects.source import Source
 
 FIELDS = frozenset({"user", "password", "host", "port", "secure", "disableStartTls", "hostName"})
@@ -54,11 +54,8 @@ def read(source: Source, name: str) -> Json:
         **login(source, "user", "password", name),
         "ehloName": ehlo_name(source, "hostName"),
     }
-    if in_clear(fields):
-        fields["allowCleartextLogin"] = True
-        source.note("disableStartTls", Fate.WARNING, CLEAR, "encryption, allowCleartextLogin")
-    elif plain and not secure:
-        source.note("disableStartTls", Fate.WARNING, "Mails are sent in clear text", "encryption")
+    if plain and not secure:
+        unencrypted(source, "disableStartTls", fields)
     elif "disableStartTls" in source.data:
         why = "only counts where secure is false" if plain else "is how it is here"
         source.note("disableStartTls", Fate.LEFT_OUT if plain else Fate.SAME, why)

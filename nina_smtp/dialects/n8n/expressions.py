@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from nina_smtp.dialects.exporting import lost
 from nina_smtp.dialects.inserts import Insert, Piece, insert, joined
 from nina_smtp.dialects.source import Source
+from nina_smtp.dialects.untranslated import Untranslated, refused
+from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.parameters.paths import Step
 
 _QUOTED = r"""'[^'"\\\n]*'|"[^'"\\\n]*\""""
@@ -33,11 +35,13 @@ class Scope:
     """What an expression of a node can see.
 
     ``item`` says what comes in: the data the workflow starts with, the result of a mail, or neither alone.
-    ``nodes`` has the nodes before it, and of each whether its output is such a result.
+    ``nodes`` has the nodes before it, and of each whether its output is such a result. ``untranslated``
+    collects what is no path; without it the first is raised.
     """
 
     item: str = "data"
     nodes: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    untranslated: Untranslated | None = None
 
 
 def pieces(source: Source, key: str, scope: Scope, text: str) -> list[Piece]:
@@ -51,16 +55,19 @@ def pieces(source: Source, key: str, scope: Scope, text: str) -> list[Piece]:
         if end < 0 or text[start - 1] == "\\":
             raise source.wrong(key, "has braces that are not an expression.", "Write it without braces.")
         code = text[start + 2 : end].strip()
-        if (path := _insert(code, scope)) is None:
-            raise source.wrong(
-                key,
-                f"has an expression that is not a path: {code[:60]!a}.",
-                "Have an earlier step compute it, so that it is a field of the item: {{ $json.field }}. "
-                "Nothing was imported: a mail must not go out with it.",
-            )
+        path = _insert(code, scope) or refused(scope.untranslated, _not_a_path(source, key, code))
         found += [text[position:start], path]
         position = end + 2
     return joined([*found, text[position:]])
+
+
+def _not_a_path(source: Source, key: str, code: str) -> InvalidConfiguration:
+    return source.wrong(
+        key,
+        f"has an expression that is not a path: {code[:60]!a}.",
+        "Have an earlier step compute it, so that it is a field of the item: {{ $json.field }}. "
+        "Nothing was imported: a mail must not go out with it.",
+    )
 
 
 def _insert(code: str, scope: Scope) -> Insert | None:

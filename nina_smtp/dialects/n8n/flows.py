@@ -12,7 +12,8 @@ from nina_smtp.dialects.logins import belongs, title
 from nina_smtp.dialects.n8n import mail
 from nina_smtp.dialects.n8n.expressions import Scope
 from nina_smtp.dialects.source import Source, as_list
-from nina_smtp.dialects.wiring import ERROR, Kind, Step, Wiring, warn, workflow
+from nina_smtp.dialects.untranslated import Untranslated, named
+from nina_smtp.dialects.wiring import ERROR, Feeds, Kind, Step, Wiring, warn, workflow
 from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.workflow.model import MAX_EDGES, MAX_NODES
 
@@ -59,6 +60,7 @@ class Flow:
     source: Source
     name: str
     credential: str
+    untranslated: Untranslated = field(default_factory=Untranslated)
     wiring: Wiring = field(default_factory=Wiring)
     types: dict[str, str] = field(default_factory=dict[str, str])
     mails: dict[str, Source] = field(default_factory=dict[str, Source])
@@ -97,7 +99,7 @@ class Flow:
             return
         self.types[name] = kind
         through = kind in THROUGH or node.flag("disabled") is True
-        if kind == SEND and not self.left_out(node):
+        if kind == SEND and not self.left_out(name, node):
             self.wiring.add(name, Kind.THROUGH if through else Kind.MAIL, node.place)
             self.mails[name] = node
         elif kind.endswith("Trigger") or kind in _TRIGGERS:
@@ -108,8 +110,11 @@ class Flow:
             why = "hands on what it gets, so it is not needed" if through else f"is a {kind[:80]}, not a mail"
             self.source.note(f"nodes[{index}]", Fate.LEFT_OUT, why)
 
-    def left_out(self, node: Source) -> bool:
-        return mail.other_operation(node.inner("parameters") or Source({}, node.at("parameters"), node.notes))
+    def left_out(self, name: str, node: Source) -> bool:
+        with named(name, node.notes, self.untranslated):
+            return mail.other_operation(
+                node.inner("parameters") or Source({}, node.at("parameters"), node.notes)
+            )
 
     def start_with(self, node: Source, name: str, index: int, kind: str) -> None:
         place = f"nodes[{index}]"
@@ -156,7 +161,11 @@ class Flow:
         item = "data" if not feeds.mails else "mixed" if feeds.trigger or feeds.others else "result"
         if any(output for _, output in feeds.mails):
             item = "mixed"
-        scope = Scope(item, {self.start_name: False, **dict.fromkeys(before, True)})
+        scope = Scope(item, {self.start_name: False, **dict.fromkeys(before, True)}, self.untranslated)
+        with named(name, node.notes, self.untranslated):
+            return self.made(name, node, scope, feeds)
+
+    def made(self, name: str, node: Source, scope: Scope, feeds: Feeds) -> Step:
         done = read_node(node, name, scope, self.credential)
         self.found.append(done)
         made: dict[str, Any] = {

@@ -72,14 +72,14 @@ class _Reader:
                 found[ours] = value
                 self.holder(key).note(key, Fate.SAME, becomes=ours)
         if "to" not in found:
-            raise self.source.wrong("toEmail", "is required.", "Give at least one mailbox.")
+            raise self.source.missing("toEmail")
         if sender := self.mailboxes("fromEmail"):
             if len(as_list(sender)) > 1:
                 raise self.source.wrong("fromEmail", "is more than one mailbox.", "Give exactly one.")
             found["from"] = as_list(sender)[0]
             self.source.note("fromEmail", Fate.SAME, becomes="from")
         else:
-            raise self.source.wrong("fromEmail", "is required.", "Give the sender.")
+            raise self.source.missing("fromEmail")
         subject = self.pieces(self.source, "subject")
         found["subject"] = parameter(subject or [])
         self.source.note("subject", Fate.SAME, "" if subject else "is empty", "subject")
@@ -91,7 +91,7 @@ class _Reader:
             self.options.note("allowUnauthorizedCerts", Fate.SAME, becomes="credential: tlsSkipVerify")
         appended = self.options.flag("appendAttribution")
         if appended is False:
-            self.options.note("appendAttribution", Fate.SAME)
+            self.options.note("appendAttribution", Fate.SAME, "no advertisement is added to a mail")
         elif appended or (self.version or 0) > 2:
             self.options.note("appendAttribution", Fate.BETTER, "no advertisement is added to a mail")
         self.options.rest("is not an option of Send Email")
@@ -116,7 +116,7 @@ class _Reader:
             if not isinstance(one, str):
                 raise source.wrong(key, "is not a text with mailboxes.", "For example soc@corp.example.")
             texts.append(pieces(source, key, self.scope, one))
-        return mailboxes(source, key, texts) or None
+        return mailboxes(source, key, texts, is_list=isinstance(value, list)) or None
 
     def body(self) -> dict[str, Any]:
         text, html = self.pieces(self.source, "text"), self.pieces(self.source, "html")
@@ -157,7 +157,9 @@ class _Reader:
                 continue
             if text.startswith("="):
                 raise source.wrong(key, "is an expression.", "Write the names of the files themselves.")
-            for name in filter(None, map(str.strip, text.split(","))):
+            names = [name for one in text.split(",") if (name := one.strip())]
+            inserts.checked_number(source, key, len(files) + len(names))
+            for name in names:
                 if (file := insert([name])) is None:
                     raise source.wrong(key, f"has {name[:40]!a}, which cannot be named.", "Rename the file.")
                 inline = key == "attachments" and (f"cid:{name}" in html or html.endswith("| raw }}"))
@@ -178,12 +180,15 @@ def _inline(name: str) -> dict[str, Any]:
 
 def write(parameters: Json, place: str, nodes: frozenset[str], *, unverified: bool) -> dict[str, Any]:
     """Parameters of version 2.1. Raises InvalidConfiguration for what they cannot say."""
+    inserts.refuse_empty(place, parameters)
     ours = Ours(parameters, place)
     options: dict[str, Any] = {"appendAttribution": False}
     found: dict[str, Any] = {}
     for theirs, key in {"fromEmail": "from", **_MAILBOXES}.items():
         if (value := ours.take(key)) is None:
             continue
+        if inserts.is_one_mailbox(value):
+            raise lost(f"{place}.{key}", "is one mailbox of the item, where n8n would take a list, too")
         texts = [said(f"{place}.{key}", parts, nodes) for parts in listed(f"{place}.{key}", value)]
         holder = found if theirs in ("fromEmail", "toEmail") else options
         holder[theirs] = _comma(f"{place}.{key}", texts)
@@ -236,7 +241,10 @@ def _said(place: str, value: Any, nodes: frozenset[str]) -> str:
 def _names(ours: Ours, place: str) -> dict[str, str]:
     """The names of the files in the item, those with a content ID apart."""
     names: dict[str, list[str]] = {}
-    for number, one in enumerate(as_list(ours.take("attachments") or [])):
+    files = as_list(ours.take("attachments") or [])
+    if len(files) > inserts.MAX_FILES:
+        raise lost(f"{place}.attachments", f"are more than {inserts.MAX_FILES}")
+    for number, one in enumerate(files):
         inline = isinstance(one, Mapping)
         name = str(cast(Json, one).get("contentId")) if inline else ""
         if not inline and (parts := pieces_of(one)) and len(parts) == 1 and isinstance(parts[0], Insert):

@@ -133,6 +133,7 @@ class _Writer:
         credential = ours.take("credential")
         if not isinstance(credential, str):
             self.problems.append(lost(f"{ours.place}: credential", "has to be one name"))
+            return None
         about = {key: ours.take(key) for key in ("disabled", "notes")}
         self.attempt(ours.done)
         made: dict[str, Any] = (

@@ -12,13 +12,16 @@ from nina_smtp.dialects.source import Source, as_list, objects_in, sources
 from nina_smtp.dialects.tracecat import account, actions
 from nina_smtp.dialects.tracecat.expressions import Scope
 from nina_smtp.dialects.tracecat.writing import write
+from nina_smtp.dialects.untranslated import Untranslated
 
 REQUIRED = frozenset({"sender", "recipients", "subject", "body"})
 
 
 def read(document: Any, name: str) -> Imported:
     """Credentials, nodes and workflows. Raises InvalidConfiguration."""
-    return _Reader(name).read(document)
+    reader = _Reader(name)
+    with reader.untranslated.together():
+        return reader.read(document)
 
 
 class _Reader:
@@ -29,6 +32,7 @@ class _Reader:
         self.credentials: dict[str, Json] = {}
         self.nodes: dict[str, Json] = {}
         self.workflows: list[Json] = []
+        self.untranslated = Untranslated()
 
     def read(self, document: Any) -> Imported:
         parts = sources(document)
@@ -71,7 +75,7 @@ class _Reader:
         return name
 
     def flow(self, part: Source) -> None:
-        made = actions.Flow(part, self.name, self.credential).read()
+        made = actions.Flow(part, self.name, self.credential, self.untranslated).read()
         self.workflows += [made] if made else []
 
     def action(self, part: Source) -> None:
@@ -87,7 +91,7 @@ class _Reader:
         if name in self.nodes:
             raise part.wrong("ref", f"{name[:80]!a} is also that of another action.", "Give each its own.")
         self.credential(args)
-        self.nodes[name] = actions.read(args, Scope())
+        self.nodes[name] = actions.read(args, Scope(untranslated=self.untranslated))
 
 
 def _kind(data: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from nina_smtp.dialects.exporting import Ours, lost
 from nina_smtp.dialects.imported import Fate, Json, credential
-from nina_smtp.dialects.logins import CLEAR, SKIPS, Account, belongs, host, in_clear, login
+from nina_smtp.dialects.logins import SKIPS, Account, belongs, host, login, unencrypted
 from nina_smtp.dialects.source import Source, objects_in
 
 KEYS = ("SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS")
@@ -61,9 +61,13 @@ def read(args: Source, keys: Source | None) -> Json:
     if logs_in:
         fields["authMethod"] = "auto"
     args.note("enable_auth", Fate.SAME, "" if logs_in else "nobody logs in", "authMethod")
-    _note_encryption(args, ssl=ssl, starttls=starttls, logs_in=logs_in)
-    if in_clear({"authMethod": "none", **fields}):
-        fields["allowCleartextLogin"] = True
+    _note_encryption(args, ssl=ssl, starttls=starttls)
+    if fields["encryption"] == "none":
+        server = keys.text("SMTP_HOST") if keys else None
+        known: dict[str, Any] = {"authMethod": "none", **fields, "host": (server or "").strip()}
+        unencrypted(args, "enable_starttls", known)
+        if "allowCleartextLogin" in known:
+            fields["allowCleartextLogin"] = True
     if args.flag("ignore_cert_errors"):
         fields["tlsSkipVerify"] = True
         args.note("ignore_cert_errors", Fate.WARNING, SKIPS, "tlsSkipVerify")
@@ -92,21 +96,18 @@ def read(args: Source, keys: Source | None) -> Json:
 def _port(keys: Source) -> int:
     port = keys.number("SMTP_PORT", 1, 65535)
     if port is None:
-        raise keys.wrong("SMTP_PORT", "is required.", "For example 587.")
+        raise keys.missing("SMTP_PORT")
     return port
 
 
-def _note_encryption(args: Source, *, ssl: bool, starttls: bool, logs_in: bool) -> None:
+def _note_encryption(args: Source, *, ssl: bool, starttls: bool) -> None:
     if ssl:
         args.note("enable_ssl", Fate.BETTER, "the certificate is verified; there it is not", "encryption")
         if starttls:
             args.note("enable_starttls", Fate.LEFT_OUT, "is not needed beside enable_ssl")
     elif starttls:
         args.note("enable_starttls", Fate.SAME, becomes="encryption")
-    else:
-        why = CLEAR if logs_in else "Mails are sent in clear text"
-        args.note("enable_starttls", Fate.WARNING, why, "encryption")
-    for key in ("enable_ssl", "enable_starttls"):
+    for key in ("enable_ssl", "enable_starttls") if ssl or starttls else ("enable_ssl",):
         if args.has(key):
             args.note(key, Fate.SAME, becomes="encryption")
 
@@ -135,7 +136,8 @@ def _document(keys: Source, fields: dict[str, Any], port: int, *, logs_in: bool)
     found = {"host": host(keys, "SMTP_HOST"), "port": port, **fields}
     if logs_in:
         if not keys.has("SMTP_USER"):
-            raise keys.wrong("SMTP_USER", "is required: enable_auth is true.", "Give the user name.")
+            hint = keys.missing("SMTP_USER").hint
+            raise keys.wrong("SMTP_USER", "is required: enable_auth is true.", hint)
         found |= login(keys, "SMTP_USER", "SMTP_PASS", NAME)
     else:
         found["authMethod"] = "none"

@@ -13,6 +13,7 @@ from nina_smtp.dialects.logins import belongs, title
 from nina_smtp.dialects.source import Source, as_list
 from nina_smtp.dialects.tracecat import account, mail
 from nina_smtp.dialects.tracecat.expressions import Scope
+from nina_smtp.dialects.untranslated import Untranslated, named
 from nina_smtp.dialects.wiring import ERROR, Kind, Step, Wiring, workflow
 from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.workflow.model import MAX_EDGES, MAX_NODES
@@ -84,6 +85,7 @@ class Flow:
     source: Source
     name: str
     credential: Callable[[Source], str]
+    untranslated: Untranslated
     wiring: Wiring = field(default_factory=Wiring)
 
     def read(self) -> Json | None:
@@ -134,9 +136,10 @@ class Flow:
     def step(self, ref: str, action: Source) -> Step:
         feeds = self.wiring.feeds(ref)
         self.wiring.before(ref)
-        args = arguments(action)
-        credential = self.credential(args)
-        config = read(args, Scope(("nodes", START) if feeds.mails else ()))
+        with named(ref, action.notes, self.untranslated):
+            args = arguments(action)
+            credential = self.credential(args)
+            config = read(args, Scope(("nodes", START) if feeds.mails else (), self.untranslated))
         node: dict[str, Any] = {
             "id": ref if ref != "start" else "start_1",
             "type": "smtp",
@@ -145,7 +148,8 @@ class Flow:
         }
         if text := action.text("description", "notes"):
             node["notes"] = text
-        finish(action)
+        with named(ref, action.notes, self.untranslated):
+            finish(action)
         return Step(ref, node, feeds, action.place, conditional=action.has("run_if"))
 
 

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from nina_smtp.dialects.exporting import lost
 from nina_smtp.dialects.inserts import Insert, Piece, insert, joined
 from nina_smtp.dialects.source import Source
+from nina_smtp.dialects.untranslated import Untranslated
+from nina_smtp.dialects.untranslated import refused as kept
+from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.parameters.paths import Step
 
-_EXPRESSION = re.compile(r"\$\{\{(.+?)\}\}", re.DOTALL)
 _QUOTED = r"""'[^'"\\\n]*'|"[^'"\\\n]*\""""
 _TRIGGER = re.compile(rf"TRIGGER((?:\.(?:[A-Za-z_][A-Za-z0-9_]*|{_QUOTED})|\[(?:\d{{1,9}}|{_QUOTED})\])+)")
 _STEP = re.compile(rf"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d{{1,9}})\]|[.\[]({_QUOTED})\]?")
@@ -23,25 +25,26 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """``before`` is the way to the data of the trigger, where the item is something else."""
+    """``before`` is the way to the data of the trigger, where the item is something else.
+
+    ``untranslated`` collects what is no path; without it the first is raised.
+    """
 
     before: tuple[Step, ...] = ()
+    untranslated: Untranslated | None = None
 
 
 def pieces(source: Source, key: str, scope: Scope, text: str) -> list[Piece]:
     """The texts and inserts of a value. Raises InvalidConfiguration naming the key."""
     found: list[Piece] = []
     position = 0
-    for match in _EXPRESSION.finditer(text):
-        path = _insert(match[1].strip(), scope)
-        if path is None:
-            raise refused(source, key, match[1].strip())
-        found += [text[position : match.start()], path]
-        position = match.end()
-    found.append(text[position:])
-    if any("${{" in one for one in found if isinstance(one, str)):
-        raise refused(source, key, text[text.index("${{") :])
-    return joined(found)
+    while (start := text.find("${{", position)) >= 0:
+        end = text.find("}}", start + 4)
+        code = text[start + 3 : end].strip() if end >= 0 else text[start:]
+        path = _insert(code, scope) if end >= 0 else None
+        found += [text[position:start], path or kept(scope.untranslated, refused(source, key, code))]
+        position = end + 2 if end >= 0 else len(text)
+    return joined([*found, text[position:]])
 
 
 def _insert(code: str, scope: Scope) -> Insert | None:
@@ -54,7 +57,7 @@ def _insert(code: str, scope: Scope) -> Insert | None:
     return insert([*scope.before, *steps])
 
 
-def refused(source: Source, key: str, code: str) -> Exception:
+def refused(source: Source, key: str, code: str) -> InvalidConfiguration:
     """The error for an expression that is not a path into the trigger's data."""
     return source.wrong(
         key,

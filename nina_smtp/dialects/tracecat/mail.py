@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any, cast
@@ -12,13 +13,15 @@ from nina_smtp.dialects.imported import Fate, Json
 from nina_smtp.dialects.inserts import (
     Insert,
     Piece,
+    is_one_mailbox,
     joined,
     listed,
     mailboxes,
     parameter,
+    refuse_empty,
     said_pieces,
 )
-from nina_smtp.dialects.logins import headers
+from nina_smtp.dialects.logins import headers, written_headers
 from nina_smtp.dialects.source import Source, as_list, literal, written
 from nina_smtp.dialects.tracecat.expressions import Scope, pieces, said
 from nina_smtp.errors import InvalidConfiguration, NinaError
@@ -29,9 +32,8 @@ HTML, TEXT = "text/html", "text/plain"
 
 _MAILBOXES = {"recipients": "to", "cc": "cc", "bcc": "bcc", "reply_to": "replyTo"}
 _HEADERS = {"importance": "Importance", "inReplyTo": "In-Reply-To", "references": "References"}
-_MARK = "ninainserted{}x"
-_IN_A_TAG = re.compile(r"<[^<>]*?ninainserted\d+x[^<>]*>")
-_IN_A_LINK = re.compile(r'(="https?://[^"<>]*|="mailto:[^"<>]*)ninainserted\d+x')
+_TAG = re.compile(r"<[^<>]*>")
+_IN_A_LINK = r'(="https?://[^"<>]*|="mailto:[^"<>]*)'
 
 
 def read(source: Source, scope: Scope) -> dict[str, Any]:
@@ -45,15 +47,15 @@ def read(source: Source, scope: Scope) -> dict[str, Any]:
             if not isinstance(one, str):
                 raise source.wrong(key, "is not a text with a mailbox.", "For example soc@corp.example.")
             texts.append(pieces(source, key, scope, one))
-        if made := mailboxes(source, key, texts):
+        if made := mailboxes(source, key, texts, is_list=isinstance(value, list)):
             found[ours] = made
             source.note(key, Fate.SAME, becomes=ours)
     if "to" not in found:
-        raise source.wrong("recipients", "is required.", "Give at least one mailbox.")
+        raise source.missing("recipients")
     found["from"] = _sender(source, scope)
     for key in ("subject", "body"):
         if key not in source.data:
-            raise source.wrong(key, "is required.", f"Give {key} a value.")
+            raise source.missing(key)
     found["subject"] = parameter(_text(source, "subject", scope))
     source.note("subject", Fate.SAME, becomes="subject")
     return found | _body(source, scope) | _headers(source, scope)
@@ -114,9 +116,8 @@ def _attributes(source: Source) -> dict[str, set[str]]:
     for tag, names in cast(Mapping[str, Any], given).items() if isinstance(given, Mapping) else ():
         listed_names = as_list(names)
         if not isinstance(names, list) or not all(isinstance(one, str) for one in listed_names):
-            raise source.wrong(
-                f"allowed_attributes.{tag[:40]}", "is not a list of texts.", '{"*": ["style"]}'
-            )
+            inner = Source({}, source.at("allowed_attributes"))
+            raise inner.wrong(str(tag)[:40], "is not a list of texts.", '{"*": ["style"]}')
         allowed[tag] = set(listed_names)
     if not isinstance(given, Mapping) or any("rel" in names for names in allowed.values()):
         raise source.wrong(
@@ -146,24 +147,25 @@ def _sanitised(source: Source, body: list[Piece], allowed: dict[str, set[str]] |
 
     parts = joined(body)
     inserts = [piece for piece in parts if isinstance(piece, Insert)]
-    if any("ninainserted" in piece for piece in parts if isinstance(piece, str)):
-        raise source.wrong("body", "has a word in it that is used while it is read.", "Remove ninainserted.")
+    word = f"nina{secrets.token_hex(8)}x"  # what nobody can have written, in entities either
     numbers = iter(range(len(inserts)))
-    marked = "".join(p if isinstance(p, str) else _MARK.format(next(numbers)) for p in parts)
+    marked = "".join(p if isinstance(p, str) else f"{word}{next(numbers)}x" for p in parts)
     attributes = usual | (allowed or {})
     try:
         cleaned = nh3.clean(marked, attributes=attributes) if allowed else nh3.clean(marked)
     except (ValueError, UnicodeError, TypeError) as error:
         raise source.wrong("body", f"cannot be sanitised ({type(error).__name__}).") from None
-    for tag in _IN_A_TAG.findall(cleaned):
-        if "ninainserted" in _IN_A_LINK.sub("", tag):
-            raise source.wrong(
-                "body", "has a value inserted into a tag.", "Insert it into text, or behind https://… ."
-            )
-    found: list[Piece] = []
-    for number, part in enumerate(re.split(r"ninainserted(\d+)x", cleaned)):
-        found.append(inserts[int(part)] if number % 2 else part)
-    return joined(found)
+    link = re.compile(rf"{_IN_A_LINK}{word}\d+x")
+    if any(word in tag and word in link.sub("", tag) for tag in _TAG.findall(cleaned)):
+        raise source.wrong(
+            "body", "has a value inserted into a tag.", "Insert it into text, or behind https://… ."
+        )
+    split = re.split(rf"{word}(\d+)x", cleaned)
+    if sorted(map(int, split[1::2])) != list(range(len(inserts))):
+        raise source.wrong(
+            "body", "has a value inserted where Tracecat cleans it away.", "Insert it into text."
+        )
+    return joined(inserts[int(part)] if number % 2 else part for number, part in enumerate(split))
 
 
 def _headers(source: Source, scope: Scope) -> dict[str, Any]:
@@ -177,6 +179,7 @@ def _headers(source: Source, scope: Scope) -> dict[str, Any]:
 
 def write(parameters: Json, place: str, before: tuple[Step, ...]) -> dict[str, Any]:
     """The arguments. Raises InvalidConfiguration for what they cannot say."""
+    refuse_empty(place, parameters)
     ours = Ours(parameters, place)
     found: dict[str, Any] = {}
     for theirs, key in {"sender": "from", **_MAILBOXES}.items():
@@ -186,7 +189,8 @@ def write(parameters: Json, place: str, before: tuple[Step, ...]) -> dict[str, A
         if key == "from":
             found |= _said_sender(texts[0])
         else:
-            found[theirs] = texts[0] if isinstance(value, str) and "{{" in value else texts
+            whole = isinstance(value, str) and "{{" in value and not is_one_mailbox(value)
+            found[theirs] = texts[0] if whole else texts
 
     def text(key: str, value: object) -> str:
         return said(f"{place}.{key}", said_pieces(f"{place}.{key}", value), before)
@@ -198,9 +202,7 @@ def write(parameters: Json, place: str, before: tuple[Step, ...]) -> dict[str, A
     found |= {"body": body, "content_type": HTML if kind == "html" else TEXT}
     if kind == "html":
         found |= _unsanitised(f"{place}.body", body)
-    given = dict(cast(Json, ours.take("headers", {})))
-    given |= {theirs: value for key, theirs in _HEADERS.items() if (value := ours.take(key)) is not None}
-    if given:
+    if given := written_headers(ours, _HEADERS):
         found["headers"] = {key: text(f"headers.{key}", value) for key, value in given.items()}
     ours.done()
     return found

@@ -134,7 +134,10 @@ class _Writer:
             ours.take(key)
         ours.done()
         if kind != "smtp" or not isinstance(credential, str):
-            raise lost(f"{ours.place}: {'type' if kind != 'smtp' else 'credential'}", "cannot be said there")
+            what, why = (
+                ("type", "is not known there") if kind != "smtp" else ("credential", "has to be one name")
+            )
+            raise lost(f"{ours.place}: {what}", why)
         into = [edge for edge in edges if edge["to"] == node["id"]]
         mails = [edge for edge in into if edge["from"] != start["id"]]
         if mails and len(mails) < len(into):

@@ -9,6 +9,7 @@ from nina_smtp.dialects.dialect import Dialect
 from nina_smtp.dialects.imported import Imported, Json, Note
 from nina_smtp.dialects.logins import belongs, title
 from nina_smtp.dialects.source import Source, as_list, objects_in, sources
+from nina_smtp.dialects.untranslated import Untranslated
 from nina_smtp.dialects.xsoar import instance, mail
 from nina_smtp.dialects.xsoar.context import Arguments
 from nina_smtp.dialects.xsoar.playbook import Playbook, config_of, is_mail, read_task
@@ -27,7 +28,9 @@ ARGUMENTS = OWN | {"to", "cc", "bcc", "subject", "body", "replyTo", "sender", "u
 
 def read(document: Any, name: str) -> Imported:
     """Credentials, nodes and workflows. Raises InvalidConfiguration."""
-    return _Reader(name).read(document)
+    reader = _Reader(name)
+    with reader.untranslated.together():
+        return reader.read(document)
 
 
 class _Reader:
@@ -37,6 +40,7 @@ class _Reader:
         self.credentials: dict[str, Json] = {}
         self.nodes: dict[str, Json] = {}
         self.workflows: list[Json] = []
+        self.untranslated = Untranslated()
 
     def read(self, document: Any) -> Imported:
         parts = sources(document)
@@ -48,7 +52,7 @@ class _Reader:
         for kind, part in kinds:
             if kind == "playbook":
                 only = next(iter(self.credentials)) if len(self.credentials) == 1 else self.name
-                made = Playbook(part, self.name, only).read()
+                made = Playbook(part, self.name, only, self.untranslated).read()
                 self.workflows += [made] if made else []
             elif kind in ("task", "arguments", None):
                 self.node(part, kind)
@@ -69,9 +73,9 @@ class _Reader:
     def node(self, part: Source, kind: str | None) -> None:
         """A task, a command, or arguments alone: what nobody recognises is taken for arguments, too."""
         if kind != "task":
-            self.keep(part, self.name, config_of(mail.read(Arguments(part))))
+            self.keep(part, self.name, config_of(mail.read(Arguments(part, (), self.untranslated))))
             return
-        done = read_task(part, self.name)
+        done = read_task(part, self.name, self.untranslated)
         self.keep(part, done.name, done.config)
         belongs(part, "XSOAR", "id", "taskid", "type")
 

@@ -15,20 +15,29 @@ from nina_smtp.dialects.exporting import lost
 from nina_smtp.dialects.imported import Fate
 from nina_smtp.dialects.inserts import Insert, Piece, insert, joined
 from nina_smtp.dialects.source import Source, as_list
+from nina_smtp.dialects.untranslated import Untranslated, refused
+from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.parameters.paths import Step
 
 _EXPRESSION = re.compile(r"\$\{([^{}]*)\}")
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*|\.?\[\d{1,9}\])*", re.ASCII)
 _STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]", re.ASCII)
 _FROM_CONTEXT = 'is taken from the item, which is to have the shape of the context: {"incident": {…}}'
+_A_LIST = "[0] wants a list there, even of one thing alone"
 
 
 class Arguments(Source):
-    """The arguments of a command; ``before`` is the way to the context, if the item is something else."""
+    """The arguments of a command; ``before`` is the way to the context, if the item is something else.
 
-    def __init__(self, source: Source, before: tuple[Step, ...] = ()) -> None:
+    ``untranslated`` collects what is no path; without it the first is raised.
+    """
+
+    def __init__(
+        self, source: Source, before: tuple[Step, ...] = (), untranslated: Untranslated | None = None
+    ) -> None:
         super().__init__({key: _simple(source, key) for key in source.data}, source.place, source.notes)
         self.before = before
+        self.untranslated = untranslated
 
     def pieces(self, key: str) -> list[Piece] | None:
         """The texts and inserts of a value. Raises InvalidConfiguration naming the key."""
@@ -43,19 +52,18 @@ class Arguments(Source):
             found += [text[position : match.start()], self.path(key, match[1])]
             position = match.end()
         found.append(text[position:])
-        if any("${" in one for one in found if isinstance(one, str)):
-            raise self.refused(key, text[text.index("${") :])
+        if open_ := next((one for one in _texts(found) if "${" in one), None):
+            refused(self.untranslated, self.refused(key, open_[open_.index("${") :]))
         if len(found) > 1:
-            self.note(key, Fate.WARNING, _FROM_CONTEXT)
+            indexed = any(isinstance(s, int) for one in found if isinstance(one, Insert) for s in one.steps)
+            self.note(key, Fate.WARNING, f"{_FROM_CONTEXT}; {_A_LIST}" if indexed else _FROM_CONTEXT)
         return joined(found)
 
     def path(self, key: str, text: str) -> Insert:
         """The value at a path of the context."""
         steps = [int(index) if index else name for name, index in _STEP.findall(text.strip())]
         path = insert([*self.before, *steps]) if _PATH.fullmatch(text.strip()) else None
-        if path is None:
-            raise self.refused(key, text)
-        return path
+        return path or refused(self.untranslated, self.refused(key, text))
 
     def plain(self, key: str) -> list[str]:
         """A list of texts that nothing is inserted into, as XSOAR takes it from a text with commas."""
@@ -78,13 +86,17 @@ class Arguments(Source):
         texts = ["" if one is None else str(one) for one in elements]
         return [text.strip() for text in texts] if strip else texts
 
-    def refused(self, key: str, text: str) -> Any:
+    def refused(self, key: str, text: str) -> InvalidConfiguration:
         """The error for an expression that is not a plain path."""
         return self.wrong(
             key,
             f"has an expression that is not a path: {text[:60]!a}.",
             "Have an earlier step compute it. Nothing was imported: a mail must not go out with it.",
         )
+
+
+def _texts(pieces: list[Piece]) -> list[str]:
+    return [piece for piece in pieces if isinstance(piece, str)]
 
 
 def _simple(source: Source, key: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from nina_smtp.dialects.exporting import lost
 from nina_smtp.dialects.imported import Fate, Json, credential
-from nina_smtp.dialects.logins import CLEAR, SKIPS, Account, ehlo_name, host, in_clear, login
+from nina_smtp.dialects.logins import SKIPS, Account, ehlo_name, host, login, unencrypted
 from nina_smtp.dialects.source import Source, verbatim
 
 BRAND = "Mail Sender (New)"
@@ -65,11 +65,8 @@ def read(source: Source, name: str) -> Json:
         "fromAddress": verbatim(source.mailbox("from", "fromAddress")),
         "ehloName": ehlo_name(source, "fqdn"),
     }
-    if in_clear(fields):
-        fields["allowCleartextLogin"] = True
-        source.note("tls", Fate.WARNING, CLEAR, "encryption, allowCleartextLogin")
-    elif encryption == "none":
-        source.note("tls", Fate.WARNING, "Mails are sent in clear text", "encryption")
+    if encryption == "none":
+        unencrypted(source, "tls", fields)
     else:
         source.note("tls", Fate.BETTER, "the certificate is verified; XSOAR's is not", "encryption")
     _trust(source, fields)

@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import base64
-import binascii
-import json
 import re
-import string
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
 from nina_smtp.dialects import inserts
 from nina_smtp.dialects.imported import Fate
-from nina_smtp.dialects.inserts import Insert, Piece, insert, joined, parameter
+from nina_smtp.dialects.inserts import checked_number, insert, parameter
 from nina_smtp.dialects.logins import headers
-from nina_smtp.dialects.source import Source, as_list, literal
+from nina_smtp.dialects.source import as_list, literal
 from nina_smtp.dialects.xsoar import raw
 from nina_smtp.dialects.xsoar.context import Arguments
-
-IMAGE = "@html.xsoar"
-"""How the content ID ends of an image that stood in the HTML itself."""
+from nina_smtp.dialects.xsoar.filling import filled_in, template_params, with_parts
 
 _MAILBOXES = ("to", "cc", "bcc", "replyTo")
-_DATA_URI = re.compile(
-    r'(<img\b[^>]{0,4000}?\bsrc=")data:(image/([a-z0-9.+-]+));base64,([A-Za-z0-9+/=\s]+)"', re.IGNORECASE
-)
 _CONTENT_ID = re.compile(r"[A-Za-z0-9._@-]{1,200}")
 _IGNORED = {
     "bodyType": "XSOAR does not use it either: what is given, body or htmlBody, is sent",
@@ -89,12 +80,15 @@ def _fields(arguments: Arguments) -> dict[str, Any]:
         found[ours] = value
         arguments.note(key, Fate.SAME, becomes=ours)
     if not any(key in found for key in ("to", "cc", "bcc")):
-        raise arguments.wrong("to", "is required: there is no recipient.", "Give to, cc or bcc.")
+        slip = arguments.missing("to").hint or ""
+        hint = slip if "did you mean" in slip else "Give to, cc or bcc."
+        raise arguments.wrong("to", "is required: there is no recipient.", hint)
     found.setdefault("to", [])
     subject = arguments.text("subject") or ""
     found["subject"] = parameter(arguments.read("subject", " ".join(subject.splitlines())))
     arguments.note("subject", Fate.SAME, "" if subject else "is empty", "subject")
     files = [*_war_room(arguments), *_transient(arguments)]
+    checked_number(arguments, "transientFile", len(files))
     found |= _body(arguments, files)
     if files:
         found["attachments"] = files
@@ -106,22 +100,22 @@ def mailboxes(arguments: Arguments, key: str) -> Any:
     value = arguments.value(key)
     if value is None:
         return None
-    is_json = isinstance(value, str) and value.lstrip().startswith("[")
-    texts = arguments.listed(key, value) if is_json or not isinstance(value, str) else [value]
-    return inserts.mailboxes(arguments, key, [arguments.read(key, text) for text in texts]) or None
+    is_list = not isinstance(value, str) or value.lstrip().startswith("[")
+    texts = arguments.listed(key, value) if is_list else [value]
+    pieces = [arguments.read(key, text) for text in texts]
+    return inserts.mailboxes(arguments, key, pieces, is_list=is_list) or None
 
 
 def _body(arguments: Arguments, files: list[Any]) -> dict[str, Any]:
-    values = _template_params(arguments)
+    values = template_params(arguments)
     text, html = (arguments.pieces(key) for key in ("body", "htmlBody"))
     if values:
-        text = _filled_in(arguments, "body", text, values)
-        html = _filled_in(arguments, "htmlBody", html, values)
+        text = filled_in(arguments, "body", text, values)
+        html = filled_in(arguments, "htmlBody", html, values)
     if not html:
         arguments.note("body", Fate.SAME, "" if text else "is empty", "body")
         return {"body": parameter(text or [])}
-    taken = [_with_parts(arguments, piece, files) for piece in html]
-    made = parameter(inserts.html(arguments, "htmlBody", taken))
+    made = parameter(inserts.html(arguments, "htmlBody", with_parts(arguments, html, files)))
     if text:
         arguments.note("body", Fate.SAME, becomes="textBody")
         return {"contentType": "html", "body": made, "textBody": parameter(text)}
@@ -131,94 +125,11 @@ def _body(arguments: Arguments, files: list[Any]) -> dict[str, Any]:
     return {"contentType": "html", "body": made}
 
 
-def _with_parts(arguments: Arguments, piece: Piece, files: list[Any]) -> Piece:
-    """Images that stand in the HTML become parts of the mail: most readers show no others."""
-
-    def take(match: re.Match[str]) -> str:
-        content = re.sub(r"\s", "", match[4])
-        try:
-            base64.b64decode(content, validate=True)
-        except binascii.Error:
-            raise arguments.wrong(
-                "htmlBody", "has an image that is not base64.", "Encode it again."
-            ) from None
-        number = sum(IMAGE in str(file) for file in files)
-        name = f"image{number}.{re.sub(r'[^a-z0-9]', '-', match[3].lower())}"
-        image = {
-            "filename": name,
-            "content": content,
-            "contentType": match[2].lower(),
-            "contentId": name + IMAGE,
-        }
-        files.append(image)
-        return f'{match[1]}cid:{name}{IMAGE}"'
-
-    return _DATA_URI.sub(take, piece) if isinstance(piece, str) else piece
-
-
-def _template_params(arguments: Arguments) -> dict[str, Piece]:
-    """What ``{name}`` in the body stands for."""
-    value = arguments.value("templateParams")
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            raise arguments.wrong("templateParams", "is not JSON.", '{"name": {"value": "…"}}') from None
-    if value is None:
-        return {}
-    params = Source(value, arguments.at("templateParams"), arguments.notes)
-    found: dict[str, Piece] = {}
-    for name in params.data:
-        one = params.inner(str(name))
-        if one is None:
-            continue
-        if text := one.text("value"):
-            found[name] = text
-            one.note("value", Fate.SAME, "is filled in now")
-            arguments.read("templateParams", text)
-        elif key := one.text("key"):
-            found[name] = arguments.path("templateParams", key)
-            one.note("key", Fate.WARNING, "is taken from the item, which is to have the shape of the context")
-        one.rest("is not known")
-    if found:
-        arguments.note("templateParams", Fate.SAME, "is filled in now", "body")
-    return found
-
-
-def _filled_in(
-    arguments: Arguments, key: str, pieces: list[Piece] | None, values: Mapping[str, Piece]
-) -> list[Piece] | None:
-    """As Python's ``str.format`` does, but for plain names only."""
-    found: list[Piece] = []
-    for piece in pieces or ():
-        if isinstance(piece, Insert):
-            found.append(piece)
-            continue
-        try:
-            parsed = list(string.Formatter().parse(piece))
-        except ValueError:
-            raise arguments.wrong(
-                key, "has a brace that is not closed.", "Write {{ and }} for a brace."
-            ) from None
-        for text, name, form, conversion in parsed:
-            found.append(text)
-            if name is None:
-                continue
-            if name not in values or form or conversion:
-                raise arguments.wrong(
-                    key,
-                    f"has {{{name[:40]}}}, and templateParams no such value.",
-                    "Give it one; write {{ and }} for a brace.",
-                )
-            value = values[name]
-            found += arguments.read(key, value) if isinstance(value, str) else [value]
-    return None if pieces is None else joined(found)
-
-
 def _war_room(arguments: Arguments) -> list[Any]:
     """Files of the War Room are not here: the item is to bring them, by their entry IDs."""
     ids = [one.strip() for one in arguments.plain("attachIDs")]
     names, cids = arguments.plain("attachNames"), arguments.plain("attachCIDs")
+    checked_number(arguments, "attachIDs", len(ids))
     files: list[Any] = []
     for entry, name, cid in zip_longest(ids, names[: len(ids)], cids[: len(ids)], fillvalue=""):
         path = insert(["files", entry])
@@ -251,6 +162,7 @@ def _transient(arguments: Arguments) -> list[Any]:
             f"has {len(names)} names for {len(contents)} contents.",
             "A comma begins the next one: give lists.",
         )
+    checked_number(arguments, "transientFile", len(names))
     files: list[Any] = []
     for name, content, cid in zip_longest(names, contents, cids[: len(names)], fillvalue=""):
         text = base64.b64encode(content.encode("utf-8", "surrogatepass")).decode()

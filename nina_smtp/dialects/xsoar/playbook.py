@@ -10,6 +10,7 @@ from typing import Any, cast
 from nina_smtp.dialects.imported import Fate, Json
 from nina_smtp.dialects.logins import belongs, title
 from nina_smtp.dialects.source import Source, as_list
+from nina_smtp.dialects.untranslated import Untranslated, named
 from nina_smtp.dialects.wiring import ERROR, Feeds, Kind, Step, Wiring, warn, workflow
 from nina_smtp.dialects.xsoar import mail
 from nina_smtp.dialects.xsoar.context import Arguments
@@ -48,7 +49,9 @@ class Sending:
     credential: str | None
 
 
-def read_task(task: Source, default: str, before: tuple[PathStep, ...] = ()) -> Sending:
+def read_task(
+    task: Source, default: str, untranslated: Untranslated, before: tuple[PathStep, ...] = ()
+) -> Sending:
     """A node of a task, or of a command with its arguments. Raises InvalidConfiguration."""
     inner = task.inner("task")
     holder = inner or task
@@ -67,7 +70,9 @@ def read_task(task: Source, default: str, before: tuple[PathStep, ...] = ()) -> 
     name = title(holder, "name", default)
     held = [one for one in ("scriptarguments", "arguments", "args") if task.has(one)]
     arguments = Arguments(
-        task.inner(held[0]) or Source({}) if held else Source({}, task.place, task.notes), before
+        task.inner(held[0]) or Source({}) if held else Source({}, task.place, task.notes),
+        before,
+        untranslated,
     )
     made = mail.read(arguments)
     goes_on = task.flag("continueonerror") is True
@@ -77,6 +82,12 @@ def read_task(task: Source, default: str, before: tuple[PathStep, ...] = ()) -> 
     if inner:
         belongs(inner, "XSOAR", "id", "version", "type", "iscommand")
     return Sending(name, config, made.using)
+
+
+def _called(task: Source, default: str) -> str:
+    inner = task.data.get("task")
+    held = cast(Mapping[str, Any], inner) if isinstance(inner, Mapping) else task.data
+    return str(held.get("name") or default)[:100]
 
 
 def config_of(made: mail.Mail, *, goes_on: bool = False) -> Json:
@@ -97,6 +108,7 @@ class Playbook:
     source: Source
     name: str
     credential: str
+    untranslated: Untranslated
     wiring: Wiring = field(default_factory=Wiring)
     names: dict[str, str] = field(default_factory=dict[str, str])
     start: str = START
@@ -157,7 +169,9 @@ class Playbook:
     ) -> tuple[str, Source, str, dict[str, Any]]:
         feeds = self.wiring.feeds(key)
         self.wiring.before(key)
-        done = read_task(task, f"Mail {number}", ("nodes", self.start) if feeds.mails else ())
+        before = ("nodes", self.start) if feeds.mails else ()
+        with named(_called(task, f"Mail {number}"), task.notes, self.untranslated):
+            done = read_task(task, f"Mail {number}", self.untranslated, before)
         name = next(
             n for n in (done.name, *(f"{done.name[:90]} {i}" for i in range(2, 1010))) if n not in taken
         )
@@ -171,7 +185,9 @@ class Playbook:
         if key in self.silent:
             node["disabled"] = True
             warn(
-                task.notes, task.place, "is not behind the start, so XSOAR never runs it: it is disabled here"
+                task.notes,
+                task.place,
+                f"({name}) is not behind the start, so XSOAR never runs it: it is disabled here",
             )
         self.ids[key] = name
         task.note("nexttasks", Fate.SAME, becomes="edges")

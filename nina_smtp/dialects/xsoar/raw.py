@@ -54,8 +54,8 @@ def read(arguments: Arguments) -> dict[str, Any]:
     arguments.note("raw_message", Fate.SAME, becomes="rawEmail")
     whole = f"Bcc: {_folded(hidden)}\n{text}" if hidden else text
     _recipients(arguments, whole)
-    sender = arguments.mailbox("sender", "envelopeFrom") or compose_raw(whole).envelope.sender
-    return {"rawEmail": literal(whole), "envelopeFrom": literal(sender), "messageId": {"literal": ""}}
+    sender = arguments.mailbox("sender", "envelopeFrom")
+    return {"rawEmail": literal(whole)} | ({"envelopeFrom": literal(sender)} if sender else {})
 
 
 def _folded(addresses: list[str]) -> str:
@@ -89,12 +89,9 @@ def write(ours: Ours) -> dict[str, Any]:
     if "${" in rest:
         raise lost(f"{ours.place}.rawEmail", "has ${ in it, which XSOAR takes for an expression")
     try:
-        envelope = compose_raw(rest).envelope
-        named = list(envelope.recipients)
-        sender = None if sender == envelope.sender else sender
+        named = list(compose_raw(rest).envelope.recipients)
     except MissingParameter:
         named = []
-        sender = None if sender == compose_raw(text).envelope.sender else sender
     except NinaError as error:
         raise lost(f"{ours.place}.rawEmail", f"is refused: {error.message}") from None
     found = {"raw_message": rest, "to": ",".join(named), "bcc": ",".join(hidden), "sender": sender}

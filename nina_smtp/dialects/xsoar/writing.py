@@ -11,12 +11,12 @@ from nina_smtp.dialects import inserts
 from nina_smtp.dialects.exporting import Ours, lost
 from nina_smtp.dialects.imported import Imported, Json
 from nina_smtp.dialects.inserts import Insert, listed, pieces_of
-from nina_smtp.dialects.logins import Account, gathered
+from nina_smtp.dialects.logins import Account, gathered, written_headers
 from nina_smtp.dialects.source import as_list
 from nina_smtp.dialects.wiring import ERROR
 from nina_smtp.dialects.xsoar import instance, raw
 from nina_smtp.dialects.xsoar.context import said
-from nina_smtp.dialects.xsoar.mail import IMAGE
+from nina_smtp.dialects.xsoar.filling import IMAGE
 from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.parameters.paths import Step
 
@@ -65,6 +65,7 @@ def _task(name: str, node: Json, before: tuple[Step, ...]) -> dict[str, Any]:
     ours.drop("resource", "email")
     operation = ours.take("operation", "send")
     given = ours.take("parameters", {})
+    inserts.refuse_empty(f"{ours.place}: parameters", given)
     parameters = Ours(given, f"{ours.place}: parameters")
     options = Ours(ours.take("options", {}), f"{ours.place}: options")
     ours.done()
@@ -85,7 +86,7 @@ def _arguments(ours: Ours, before: tuple[Step, ...]) -> dict[str, Any]:
         if (value := ours.take(key)) is None:
             continue
         texts = [said(f"{place}.{key}", parts, before) for parts in listed(f"{place}.{key}", value)]
-        found[theirs] = texts[0] if len(texts) == 1 else texts
+        found[theirs] = texts[0] if len(texts) == 1 and not inserts.is_one_mailbox(value) else texts
 
     def text(key: str, value: object) -> str:
         return said(f"{place}.{key}", inserts.said_pieces(f"{place}.{key}", value), before)
@@ -95,6 +96,8 @@ def _arguments(ours: Ours, before: tuple[Step, ...]) -> dict[str, Any]:
         raise lost(f"{place}.subject", "has more than one line")
     kind, body, beside = ours.take("contentType", "text"), ours.take("body"), ours.take("textBody")
     files = as_list(ours.take("attachments") or [])
+    if len(files) > inserts.MAX_FILES:
+        raise lost(f"{place}.attachments", f"are more than {inserts.MAX_FILES}")
     if kind == "html":
         whole = said(f"{place}.body", inserts.html_pieces(f"{place}.body", body), before)
         found["htmlBody"] = _with_images(whole, files)
@@ -110,9 +113,9 @@ def _arguments(ours: Ours, before: tuple[Step, ...]) -> dict[str, Any]:
         if beside:
             raise lost(f"{place}.textBody", "has no use beside text")
     found |= _files(f"{place}.attachments", files)
-    headers = dict(cast(Json, ours.take("headers", {})))
-    headers |= {theirs: value for key, theirs in _HEADERS.items() if (value := ours.take(key)) is not None}
-    if headers:
+    if headers := written_headers(ours, _HEADERS):
+        if any("=" in name for name in headers):
+            raise lost(f"{place}.headers", "have a name with = in it")
         pairs = [f"{key}={text(f'headers.{key}', value)}" for key, value in headers.items()]
         found["additionalHeader"] = pairs
     ours.done()
@@ -228,7 +231,8 @@ def _node(node: Json, edges: list[Any], ids: Mapping[str, str], trigger: str) ->
     credential = ours.take("credential")
     ours.done()
     if kind != "smtp" or not isinstance(credential, str):
-        raise lost(f"{ours.place}: {'type' if kind != 'smtp' else 'credential'}", "cannot be said there")
+        what, why = ("type", "is not known there") if kind != "smtp" else ("credential", "has to be one name")
+        raise lost(f"{ours.place}: {what}", why)
     made = _task(str(name), config, ("nodes", trigger))
     arguments = {**made.pop("arguments"), "using": credential}
     task = {"name": name, "script": "|||send-mail", "type": "regular", "iscommand": True}
