@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from nina_smtp.api import read_credential
@@ -62,7 +63,7 @@ async def _connect(account: Any, options: argparse.Namespace) -> dict[str, Any]:
         tokens = await device.connect(source, _show_code, seconds=options.timeout)
     else:
         redirect = Redirect(options.redirect, seconds=options.timeout)
-        tokens = await authorization.connect(source, redirect, _browser(options.browser))
+        tokens = await authorization.connect(source, redirect, shown_url(opened=options.browser))
     assert isinstance(source.store, FileStore)
     say(f"{source.client.username} is connected; the tokens are in {source.store.path}")
     if not tokens.refresh:
@@ -75,10 +76,12 @@ def _show_code(code: Any) -> None:
     say(f"Go to {code.url}\nand enter the code {code.user_code}")
 
 
-def _browser(wanted: bool) -> Any:
+def shown_url(*, opened: bool) -> Callable[[str], None]:
+    """What shows a person the URL to agree at, and opens a browser there if it is to be ``opened``."""
+
     def show(url: str) -> None:
         say(f"Agree in a browser on this machine:\n{url}")
-        if wanted:
+        if opened:
             import webbrowser
 
             # Some browsers return only when they are closed, and nobody has to wait for that.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -51,10 +51,6 @@ def run_send(options: argparse.Namespace) -> int:
             print_json(result.as_dict(), indent=None)
 
     async def deliver() -> None:
-        current = asyncio.current_task()
-        assert current
-        with suppress(NotImplementedError):  # Windows
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
         async with AsyncExitStack() as stack:
             if shown:
                 await stack.enter_async_context(showing(tally))
@@ -70,18 +66,31 @@ def run_send(options: argparse.Namespace) -> int:
             )
         results.on_partial = done.on_partial
 
-    stopped: int | None = None
-    try:
-        asyncio.run(deliver())
-    except KeyboardInterrupt:
-        stopped = 128 + signal.SIGINT
-    except asyncio.CancelledError:
-        stopped = 128 + signal.SIGTERM
+    stopped = run_until_stopped(deliver)
     if not options.jsonl:
         dicts = results.as_dicts()
         print_json(dicts[0] if not isinstance(items, list) and len(dicts) == 1 else {"results": dicts})
     explain(results, dry_run=bool(depth), stopped=stopped is not None, transcripts=transcripts)
     return status_of_results(results) if stopped is None else stopped
+
+
+def run_until_stopped(work: Callable[[], Awaitable[None]]) -> int | None:
+    """Runs ``work`` to its end; else until it is interrupted, and then gives the exit status for that."""
+
+    async def run() -> None:
+        current = asyncio.current_task()
+        assert current
+        with suppress(NotImplementedError):  # Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, current.cancel)
+        await work()
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+    return None
 
 
 def _count_mails(node: Mapping[str, Any], items: int) -> int:

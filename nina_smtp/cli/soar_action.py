@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import shlex
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from nina_smtp.api import mail_node, mail_task, outbox_of, read_credential
 from nina_smtp.catalog import default_catalog
 from nina_smtp.cli import files
-from nina_smtp.cli.login import with_token_file
+from nina_smtp.cli.login import shown_url, with_token_file
 from nina_smtp.cli.output import NO_CONNECTION, OK, explain, print_json, say, status_of, status_of_results
+from nina_smtp.cli.sending import run_until_stopped
+from nina_smtp.cli.soar_input import check, read_parameters
 from nina_smtp.delivery.account import Account
-from nina_smtp.delivery.result import Results, Status
+from nina_smtp.delivery.result import Result, Results, Status
 from nina_smtp.dialects.imported import Fate, Json, Note
 from nina_smtp.dialects.soar.actions import CONNECTIVITY, OPTIONS, Action, action_name, read_action
 from nina_smtp.dialects.soar.asset import OAUTH, PASSWORDLESS, Asset, read_asset
 from nina_smtp.dialects.soar.result import action_result, failed_result, failure, shaped
 from nina_smtp.dialects.soar.vault import NoVault, open_vault
 from nina_smtp.dialects.source import Source
-from nina_smtp.errors import AuthFailed, NinaError, ParameterError
+from nina_smtp.errors import AuthFailed, Interrupted, NinaError, ParameterError
 
 TEST_SUBJECT = "Test SMTP config"
 TEST_BODY = "This is a test mail, sent by nina-smtp,\nto test connectivity to the SMTP Asset."
@@ -40,44 +40,38 @@ def run_action(options: argparse.Namespace) -> int:
             hint="Put one of them in a file.",
             parameter="parameters",
         )
-    document = files.expand(files.read_object(options.asset, "asset"))
-    parameters = _parameters(options.parameters, action)
+    document = files.read_object(options.asset, "asset")
+    parameters = read_parameters(options.parameters, action)
     try:
-        notes: list[Note] = []
-        asset = read_asset(Source(document, notes=notes), Path(options.asset).stem)
-        _tell(notes, Fate.WARNING)
-        if action == CONNECTIVITY:
-            return asyncio.run(_test(asset, options))
-        vault = open_vault(options.vault) if options.vault else NoVault()
-        said = Source(parameters)
-        wanted = read_action(action, said, vault)
-        _tell(said.notes, Fate.WARNING, Fate.LEFT_OUT)
-        return _sent(wanted, asset, parameters, options)
+        check(document, "asset")
+        check(parameters, "parameters")
+        return _acted(action, files.expand(document), parameters, options)
     except NinaError as error:
+        return _failed(parameters, error)
+
+
+def _failed(parameters: Json, error: NinaError) -> int:
+    try:
         print_json(failed_result(parameters, error))
-        say(f"nina-smtp: {error.message}")
-        if error.hint:
-            say(f"  {error.hint}")
-        return status_of(error)
+    except RecursionError:  # parameters that are nested so deep are not told again
+        print_json(failed_result({}, error))
+    say(f"nina-smtp: {error.message}")
+    if error.hint:
+        say(f"  {error.hint}")
+    return status_of(error)
 
 
-def _parameters(path: str | None, action: str) -> Json:
-    """The parameters in a file, which may say their action too."""
-    found: Json = files.read_object(path, "parameters") if path else {}
-    if "targets" in found:
-        raise ParameterError(
-            f"{path} is the body of a request to SOAR.",
-            hint=f"Import it: nina-smtp import {shlex.quote(str(path))}; or give the parameters alone.",
-            parameter="parameters",
-        )
-    if "action" not in found:
-        return found
-    inner: object = found.get("parameters", {})
-    if action_name(found["action"]) != action or not isinstance(inner, Mapping):
-        raise ParameterError(
-            f"{path} is for the action {found['action']!a}.", hint="Run that one.", parameter="parameters"
-        )
-    return cast(Json, inner)
+def _acted(action: str, document: Json, parameters: Json, options: argparse.Namespace) -> int:
+    notes: list[Note] = []
+    asset = read_asset(Source(document, notes=notes), Path(options.asset).stem)
+    _tell(notes, Fate.WARNING)
+    if action == CONNECTIVITY:
+        return _tested(asset, options)
+    vault = open_vault(options.vault) if options.vault else NoVault()
+    said = Source(parameters)
+    wanted = read_action(action, said, vault)
+    _tell(said.notes, Fate.WARNING, Fate.LEFT_OUT)
+    return _sent(wanted, asset, parameters, options)
 
 
 def _tell(notes: Sequence[Note], *fates: Fate) -> None:
@@ -96,13 +90,20 @@ def _accounts(asset: Asset, path: str) -> dict[str, Account]:
 
 def _sent(action: Action, asset: Asset, parameters: Json, options: argparse.Namespace) -> int:
     accounts = _accounts(asset, options.asset)
-    results = asyncio.run(_deliver(action.node, asset, accounts, options))
+    results = Results()
+
+    async def deliver() -> None:
+        await _deliver(action.node, asset, accounts, options, settle=results.append)
+
+    stopped = run_until_stopped(deliver)
+    if not results:
+        results.append(Result(Status.NOT_ATTEMPTED, error=_interrupted()))
     done = action_result(parameters, results[0], action.unknown)
     print_json(done)
     if action.unknown:
         say(f"note: {done['action_result']['message']}")
-    explain(results)
-    return status_of_results(results)
+    explain(results, stopped=stopped is not None)
+    return status_of_results(results) if stopped is None else stopped
 
 
 async def _deliver(
@@ -112,6 +113,7 @@ async def _deliver(
     options: argparse.Namespace,
     *,
     on_record: bool = True,
+    settle: Callable[[Result], None] | None = None,
 ) -> Results:
     """The one mail of ``node``. Each account after the first is fallen back on."""
     if list(accounts) == [OAUTH] and not await _is_connected(accounts[OAUTH]):
@@ -122,10 +124,29 @@ async def _deliver(
     async with AsyncExitStack() as stack:
         if on_record and options.ledger is not None:
             task = replace(task, outbox=await stack.enter_async_context(outbox_of(options.ledger)))
-        return await mail_node().deliver(task)
+        return await mail_node().deliver(task, on_result=settle)
+
+
+def _interrupted() -> Interrupted:
+    return Interrupted("It was interrupted before it came to an end.", hint="Run it again.")
 
 
 # test connectivity
+
+
+def _tested(asset: Asset, options: argparse.Namespace) -> int:
+    status = OK
+
+    async def test() -> None:
+        nonlocal status
+        status = await _test(asset, options)
+
+    stopped = run_until_stopped(test)
+    if stopped is None:
+        return status
+    print_json(failed_result({}, _interrupted()))
+    say("nina-smtp: interrupted")
+    return stopped
 
 
 async def _test(asset: Asset, options: argparse.Namespace) -> int:
@@ -229,15 +250,7 @@ async def _connect(account: Account, options: argparse.Namespace) -> None:
         raise _not_connected(options.asset)
     source = source_of(account)
     assert source
-
-    def show(url: str) -> None:
-        say(f"Agree in a browser on this machine:\n{url}")
-        if options.browser:
-            import webbrowser
-
-            # Some browsers return only when they are closed, and nobody has to wait for that.
-            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-
-    tokens = await authorization.connect(source, Redirect(options.redirect, seconds=options.timeout), show)
+    redirect = Redirect(options.redirect, seconds=options.timeout)
+    tokens = await authorization.connect(source, redirect, shown_url(opened=options.browser))
     if not tokens.refresh:
         say("note: the provider gave no refresh token, so this lasts only until the access token expires")

@@ -134,7 +134,8 @@ def _written_node(name: str, node: Json) -> Json:
     attachments: Any = found["attachments"] or []
     if not isinstance(attachments, list):
         raise lost(f"{parameters.place}.attachments", "is not a list")
-    found["attachments"] = [_attachment(one, parameters.place) for one in as_list(attachments)] or None
+    listed = as_list(cast(object, attachments))
+    found["attachments"] = [_attachment(one, parameters.place) for one in listed] or None
     parameters.done()
     ours.done()
     found |= {key: [] for key, value in node.get("parameters", {}).items() if key in found and value == []}

@@ -276,6 +276,8 @@ def _without_blanks(text: str) -> str:
             elements.append("")
             position += 1
         elif piece := _PIECE.match(text, position):
+            if piece[0] in ('"', "("):
+                return text  # it is never closed: whoever reads the mailboxes says so
             elements[-1] += piece[0]
             position = piece.end()
     return ",".join(element for element in elements if element.strip())

@@ -28,7 +28,7 @@ NO_SUBJECT = "(no subject)"
 
 _IS_HTML = re.compile(r"\ufeff?\s*<(?:!doctype\s+html|html)[\s>/]", re.IGNORECASE)
 _MAILTO = re.compile(r"<\s*mailto:(?P<address>[^<>|]*)(?:\|[^<>]*)?>", re.IGNORECASE)
-"""Begins with a character, and repeats nothing that what follows could match too: one look at every character."""
+"""No repetition in it can take what comes after it: every character is looked at once."""
 _NO_ADDRESS = re.compile(r"[\s,;<>\"]")
 _ADDRESSES = ("from", "to", "cc", "bcc")
 

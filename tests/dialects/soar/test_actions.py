@@ -80,6 +80,30 @@ def test_what_cannot_be_sent_is_told_in_the_words_of_the_connector(
     assert not soar.recorder.sessions
 
 
+@pytest.mark.parametrize("key", ["from", "to", "cc", "bcc"])
+@pytest.mark.parametrize("as_list", [False, True])
+def test_a_text_too_long_for_mailboxes_is_refused_before_anything_looks_into_it(
+    key: str, as_list: bool
+) -> None:
+    text = "(\\(" * 60_000
+    with pytest.raises(NinaError, match=f"{key} has 180,000 characters") as caught:
+        read({"action": "send email", "parameters": EMAIL | {key: [text] if as_list else text}})
+    assert caught.value.parameter == f"parameters.{key}"
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    "text",
+    ["a" * 65_000, "a@" * 32_000, "<" * 65_000, "<mailto:" * 8_000, "<mailto:" + " " * 65_000,
+     "<" + " " * 65_000 + "mailto:", "a@b " * 16_000 + "<mailto:|", "<mailto:a|" * 6_500,
+     "<mailto:a@x.test> " * 3_600],
+)  # fmt: skip
+def test_a_long_list_is_put_right_in_one_go(text: str) -> None:
+    """A regular expression that tries again would take minutes."""
+    with pytest.raises(NinaError, match="to is refused"):
+        read({"action": "send email", "parameters": EMAIL | {"to": text}})
+
+
 def test_an_action_that_is_none_is_told_so(soar: Soar) -> None:
     done = soar.run("soar", soar.file("asset.json", soar.configuration()), "send mail")
     assert done.status == 2
@@ -129,6 +153,8 @@ def test_a_header_with_recipients_changes_nobody_and_makes_no_second_header(soar
         ("<mailto:bob@x.test|bob@x.test>", "", "bob@x.test"),
         (" Bob <bob@x.test> ,", "Bob", "bob@x.test"),
         ('"Doe, Bob" <bob@x.test>', "Doe, Bob", "bob@x.test"),
+        ("BOB@x.test < MAILTO: bob@x.test >", "", "bob@x.test"),
+        ("Bob Doe <mailto:bob@x.test|anything>", "Bob Doe", "bob@x.test"),
     ],
 )
 def test_addresses_as_they_are_pasted(soar: Soar, written: str, shown: str, address: str) -> None:
@@ -301,6 +327,16 @@ def test_at_import_attachments_stay_behind_and_it_says_what_to_do() -> None:
         (note,) = [one for one in imported.notes if one.place == place]
         assert note.fate == "leftOut"
         assert "--vault" in note.message
+
+
+def test_what_is_for_the_platform_stays_there_and_it_says_so() -> None:
+    imported = read(
+        {"action": "send email", "asset": "corp", "parameters": EMAIL | {"context": {"guid": "1"}}}
+    )
+    told = {one.place: (one.fate, one.message) for one in imported.notes}
+    assert told["parameters.context"] == ("leftOut", "is for the playbook")
+    assert told["asset"][1].startswith("names an asset, which is imported by itself")
+    assert (imported.credentials, imported.workflows) == ({}, ())
 
 
 # -- whatever comes ----------------------------------------------------------------------------------

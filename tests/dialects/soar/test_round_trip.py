@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from nina_smtp.catalog import default_catalog
+from nina_smtp.cli import main
 from nina_smtp.dialects.dialect import dialect, read, recognise
 from nina_smtp.dialects.imported import Imported, credential, plain
 from nina_smtp.errors import InvalidConfiguration
@@ -25,6 +27,8 @@ OAUTH = {
     "tokenUrl": "https://p.test/t",
 }  # fmt: skip
 PARAMETERS = {"to": ["b@x.test"], "subject": "s", "body": "B"}
+OPTIONS = {"mode": "once", "sources": "node"}
+NODE = {"parameters": PARAMETERS, "options": OPTIONS}
 
 
 def write(imported: Imported) -> Any:
@@ -52,6 +56,7 @@ def ours(*, data: Any = None, type_: str = "smtp", node: Any = None) -> Imported
         ("secretKey", "k"),
         ("authMethod", "plain"),
         ("authMethod", "login"),
+        ("authMethod", None),
         ("encryption", "whatever"),
     ],
 )
@@ -98,6 +103,14 @@ def test_a_credential_that_keeps_its_password_is_not_exported_to_an_asset_that_d
         ({"parameters": PARAMETERS, "options": {"mode": "each"}}, "n.options.mode"),
         ({"parameters": PARAMETERS, "options": {"autoExtract": "all"}}, "n.options.autoExtract"),
         ({"parameters": PARAMETERS, "options": {"onError": "continue"}}, "n.options.onError"),
+        ({"parameters": PARAMETERS}, r"n.options.mode \(an action is once: it is not set here\), n.options"),
+        ({"parameters": PARAMETERS, "options": {"mode": "once"}}, "n.options.sources"),
+        ({"parameters": PARAMETERS, "options": OPTIONS | {"sources": "input"}}, "n.options.sources"),
+        ({"parameters": PARAMETERS | {"subject": {"literal": ""}}}, r"n.parameters.subject \(an empty one"),
+        ({"parameters": PARAMETERS | {"subject": ""}}, "n.parameters.subject"),
+        ({"parameters": PARAMETERS | {"body": {"literal": ""}}}, "n.parameters.body"),
+        ({"parameters": PARAMETERS | {"body": "", "contentType": "html"}}, "n.parameters.body"),
+        ({"operation": "sendRaw", "parameters": {"rawEmail": ""}}, "n.parameters.rawEmail"),
         ({"operation": "sendRaw", "parameters": {"rawEmail": "From: a@x.test"
           r"\nTo: b@x.test", "messageId": "<a@b>"}}, "n.parameters.messageId, .*n.*rawEmail|rawEmail"),
     ],
@@ -105,6 +118,25 @@ def test_a_credential_that_keeps_its_password_is_not_exported_to_an_asset_that_d
 def test_what_an_action_cannot_say_is_named(node: Any, lost: str) -> None:
     with pytest.raises(InvalidConfiguration, match=lost):
         write(ours(node=node))
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "message"),
+    [
+        ("send", {"subject": "s", "body": "B"}, "parameters.to .*failed to get email recipients"),
+        ("send", PARAMETERS | {"headers": {"X A": "b"}}, "parameters.headers .*not a header name"),
+        ("sendRaw", {"rawEmail": "Subject: s\n\nB"}, "parameters.raw_email .*sender"),
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(operation: str, parameters: Any, message: str) -> None:
+    node = {"operation": operation, "parameters": parameters, "options": OPTIONS}
+    with pytest.raises(InvalidConfiguration, match=message):
+        write(ours(node=node))
+
+
+def test_more_nodes_than_an_action_may_be_run_for_are_not_written() -> None:
+    with pytest.raises(InvalidConfiguration, match="ask for 101 mails"):
+        write(Imported("soar", {}, {f"n{number}": NODE for number in range(101)}))
 
 
 def test_everything_that_would_be_lost_is_named_at_once() -> None:
@@ -118,7 +150,74 @@ def test_everything_that_would_be_lost_is_named_at_once() -> None:
 def test_different_actions_are_not_one() -> None:
     raw = {"operation": "sendRaw", "parameters": {"rawEmail": "From: a@x.test\nTo: b@x.test\n\nB"}}
     with pytest.raises(InvalidConfiguration, match="one by one"):
-        write(Imported("soar", {}, {"a": {"parameters": PARAMETERS}, "b": raw}))
+        write(Imported("soar", {}, {"a": NODE, "b": raw | {"options": OPTIONS}}))
+
+
+ASSET = {"name": "A/B ü", "configuration": {"server": "h.test", "ssl_config": "SSL"}}
+BOTH = {
+    "asset": ASSET,
+    "action": "send email",
+    "name": "Tell them",
+    "parameters": {"to": "a@x.test", "body": "B"},
+}
+
+
+def changed(flow: Any, **change: Any) -> Any:
+    """The workflow with something else in its mail."""
+    start, mail = flow["nodes"]
+    return {**flow, "nodes": [start, mail | change]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"credential": "another"},
+        {"name": "Another"},
+        {"disabled": True},
+        {"config": NODE},
+        {"onError": "stop"},
+    ],
+)
+def test_a_workflow_that_is_more_than_the_action_is_named(change: Any) -> None:
+    found = read(BOTH, "playbook")
+    flow = changed(found.workflows[0], **change)
+    with pytest.raises(InvalidConfiguration, match=r"workflows\.playbook"):
+        write(replace(found, workflows=(flow,)))
+
+
+def test_two_workflows_or_one_without_its_parts_are_named() -> None:
+    found = read(BOTH, "playbook")
+    (flow,) = found.workflows
+    for less in ({"workflows": (flow, flow)}, {"nodes": {}}, {"credentials": {}}):
+        with pytest.raises(InvalidConfiguration, match=r"workflows\.playbook"):
+            write(replace(found, **less))  # type: ignore[arg-type]
+    assert write(replace(found, workflows=())) == write(found)
+
+
+def test_what_has_the_name_that_it_gets_anyway_is_written_without_one() -> None:
+    written = write(Imported("soar", {}, {"send email": NODE}))
+    assert written == {"action": "send email", "parameters": {"to": "b@x.test", "subject": "s", "body": "B"}}
+
+
+def test_oauth_before_a_password_is_one_asset() -> None:
+    names = {"username": "u@x.test", "client_id": "c", "client_secret": "s", "token_url": "https://p.test/t"}
+    ways = {"auth_url": "https://p.test/a?access_type=offline", "password": "p"}
+    asset = {"server": "h.test", "port": 465, "ssl_config": "SSL"} | names | ways
+    found = read(asset, "corp")
+    assert list(found.credentials) == ["corp", "corp (Basic)"]
+    assert write(found) == {"name": "corp", "configuration": asset}
+
+
+@pytest.mark.parametrize("called", ["a\nb", "x" * 81, " a "])
+def test_a_name_that_would_be_another_one_is_named(called: str) -> None:
+    document = {**credential("smtp", DATA), "name": called}
+    with pytest.raises(InvalidConfiguration, match=r"c\.name"):
+        write(Imported("soar", {"c": document}))
+
+
+def test_what_stands_beside_the_data_of_a_credential_is_named() -> None:
+    with pytest.raises(InvalidConfiguration, match=r"c\.description"):
+        write(Imported("soar", {"c": {**credential("smtp", DATA), "description": "d"}}))
 
 
 def test_a_value_that_would_be_read_as_a_variable_is_named() -> None:
@@ -219,7 +318,7 @@ def test_an_asset_is_the_same_again(asset: Any, named: bool) -> None:
     same_again({"name": "corp", "configuration": asset} if named else asset)
 
 
-@examples(500)
+@examples(400)
 @given(ACTIONS)
 def test_an_action_is_the_same_again(action: tuple[str, Any]) -> None:
     same_again({"action": action[0], "parameters": action[1]})
@@ -232,6 +331,27 @@ def test_both_are_the_same_again(asset: Any, action: str, data: st.DataObject, n
     sets = data.draw(st.lists(one, min_size=1, max_size=3))
     name = {"name": "Tell them"} if named else {}
     same_again({"asset": asset, "action": action, "targets": [{"parameters": sets}]} | name)
+
+
+def test_the_name_of_an_asset_survives_a_file_that_cannot_be_called_so(tmp_path: Path) -> None:
+    asset = ASSET | {"configuration": {"server": "h.test", "ssl_config": "SSL", "port": 465}}
+    (tmp_path / "asset.json").write_text(json.dumps(asset), encoding="utf-8")
+    assert main(["import", str(tmp_path / "asset.json"), "--to", str(tmp_path / "ours")]) == 0
+    (file,) = (tmp_path / "ours").iterdir()
+    assert file.name == "A_B ü.credential.json"
+    assert json.loads(file.read_bytes())["name"] == "A/B ü"
+    assert main(["export", str(file), "--to", "soar", "--out", str(tmp_path / "again.json")]) == 0
+    assert json.loads((tmp_path / "again.json").read_bytes()) == asset
+
+
+def test_all_files_of_an_import_are_the_document_again(tmp_path: Path) -> None:
+    (tmp_path / "playbook.json").write_text(json.dumps(BOTH), encoding="utf-8")
+    assert main(["import", str(tmp_path / "playbook.json"), "--to", str(tmp_path / "ours")]) == 0
+    files = sorted(str(path) for path in (tmp_path / "ours").iterdir())
+    assert len(files) == 3
+    assert main(["export", *files, "--to", "soar", "--out", str(tmp_path / "again.json")]) == 0
+    again = read(json.loads((tmp_path / "again.json").read_bytes()), "playbook")
+    assert plain(again.workflows) == plain(read(BOTH, "playbook").workflows)
 
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[als]*.json")), ids=lambda path: path.stem)

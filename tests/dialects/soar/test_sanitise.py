@@ -148,6 +148,48 @@ def test_what_mails_need_is_kept() -> None:
     assert sanitised(html) == html
 
 
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display:none", "DISPLAY : None !important", "display:table-column", "display:contents",
+        "dis\\70lay:none",
+        "dis/**/play:none", "visibility:hidden", "opacity:0", "font-size:0", "font-size:0px",
+        "font-size:.1em",
+        "font-size:1e-9px", "font-size:5%", "font-size:12nix", "font:0 a", "font:0'a'", "font:bold 1px Arial",
+        "height:0", "max-height:0", "max-width:0px", "width:.5px", "width:-1px", "margin:-9999px",
+        "margin:0-9999px", "margin:5%-99px", "margin-left:-1px", "margin-top:9999px", "padding-left:200em",
+        "text-indent:-9999px", "text-indent:100%", "letter-spacing:-1em", "word-spacing:-50px",
+        "line-height:9999px", "vertical-align:-999px", "border-left-width:9999px", "color:transparent",
+        "color:rgba(1,2,3,0)", "color:rgb(1 2 3 / 0)", "color:#fff0", "color:#12345600",
+        "font-family:'a;font-size:0", "font:';font-size:12px'0",
+    ],
+)  # fmt: skip
+def test_what_hides_text_is_gone_and_the_text_is_seen(style: str) -> None:
+    clean = sanitised(f'<p style="{style}">Pay &amp; <b style="color:red;{style}">now</b></p>')
+    assert clean == '<p>Pay &amp; <b style="color:red">now</b></p>'
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        "display:block", "display:inline-block", "display:table-cell", "font-size:14px", "font-size:small",
+        "font-size:0.9em", "font-size:80%", "font:bold 12px Arial", "font-weight:700", "margin:0 auto",
+        "margin:10px 5%", "text-indent:2em", "letter-spacing:-0.5px", "line-height:1.5", "line-height:0",
+        "width:100%", "max-width:600px", "height:1px", "min-height:0", "padding:0", "border:0",
+        "border-radius:9999px",
+        "border:1px solid rgb(0, 200, 0)", "border:1px solid #123456", "color:rgb(1, 2, 3)", "color:#fff",
+        "color:#0a0b0c", "color:navy", "color:red ! important", "vertical-align:middle", "text-align:center",
+    ],
+)  # fmt: skip
+def test_what_a_mail_looks_like_is_kept(style: str) -> None:
+    assert sanitised(f'<p style="{style}">x</p>') == f'<p style="{style}">x</p>'
+
+
+def test_images_that_are_loaded_by_https_stay_and_by_anything_else_do_not() -> None:
+    assert sanitised('<img src="https://tracker.test/p.gif">') == '<img src="https://tracker.test/p.gif">'
+    assert sanitised('<img src="http://tracker.test/p.gif"><img src="//tracker.test/p.gif">') == "<img><img>"
+
+
 HTML = "<html><body><b>Hi</b><script>alert(1)</script><img src=x onerror=alert(1)></body></html>"
 
 

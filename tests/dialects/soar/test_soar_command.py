@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -62,8 +65,122 @@ def test_an_asset_that_is_wrong_is_a_failed_result(soar: Soar) -> None:
 
 def test_a_variable_that_is_not_set_is_named(soar: Soar) -> None:
     done = soar("send email", EMAIL, asset={"username": "u", "password": "${NOT_SET_ANYWHERE}"})
-    assert done.status == 2
-    assert "NOT_SET_ANYWHERE" in done.printed["error"]["message"]
+    assert (done.status, done.result["status"]) == (2, "failed")
+    assert "NOT_SET_ANYWHERE" in done.message
+
+
+@pytest.mark.parametrize(
+    ("asset", "parameters", "place"),
+    [
+        ({}, EMAIL | {"subject": "x\ud800"}, "parameters.subject"),
+        ({}, EMAIL | {"headers": {"X-A": ["\ud800"]}}, "parameters.headers.X-A[0]"),
+        ({"username": "\udcff"}, EMAIL, "asset.username"),
+    ],
+)
+def test_half_a_character_is_a_failed_result(soar: Soar, asset: Any, parameters: Any, place: str) -> None:
+    done = soar("send email", parameters, asset=asset)
+    assert (done.status, done.result["status"]) == (2, "failed")
+    assert done.message.startswith(f"{place}: The text holds half of a surrogate pair.")
+    assert done.result["parameter"] == parameters
+    assert not soar.recorder.sessions
+
+
+def test_html_with_half_a_character_is_not_sanitised(soar: Soar) -> None:
+    parameters = {"to": RECEIVER, "html_body": "x\ud800", "should_sanitize_template": True}
+    done = soar("send htmlemail", parameters)
+    assert (done.status, done.result["parameter"]) == (2, parameters)
+
+
+@pytest.mark.parametrize("depth", [70, 500, 900])
+def test_what_is_nested_without_end_is_a_failed_result(soar: Soar, depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    asset = soar.file("asset.json", soar.configuration())
+    for action in (
+        f'{{"headers": {nested}}}',
+        f'{{"action": "send email", "parameters": {{"a": {nested}}}}}',
+    ):
+        done = soar.run("soar", asset, "send email", soar.file("p.json", action))
+        assert (done.status, done.result["status"]) == (2, "failed")
+        assert "nested deeper than 64 levels" in done.message
+    done = soar.run("soar", soar.file("a.json", f'{{"server": {nested}}}'), "test connectivity")
+    assert (done.status, done.result["status"]) == (2, "failed")
+
+
+def test_parameters_that_cannot_be_written_again_are_not_told(
+    soar: Soar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON may be read deeper than it is written."""
+    honest = json.dumps
+
+    def dumps(value: Any, **options: Any) -> str:
+        if value["action_result"]["parameter"]:
+            raise RecursionError
+        return honest(value, **options)
+
+    files = [
+        soar.file("asset.json", soar.configuration()),
+        "send email",
+        soar.file("p.json", {"to": "x\ud800"}),
+    ]
+    monkeypatch.setattr("nina_smtp.cli.output.json.dumps", dumps)
+    done = soar.run("soar", *files)
+    assert (done.status, done.result["parameter"]) == (2, {})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ([EMAIL], "Give one object, and run the action once for each."),
+        ([], "Give one object, and run the action once for each."),
+        ({"action": "send email", "parameters": [EMAIL, EMAIL]}, "Give one object, and run the action once"),
+        ({"action": "send email", "parameters": None}, "Give one object."),
+        ("5", "Give one object."),
+        ({"action": "send email", "targets": []}, "nina-smtp import"),
+    ],
+)
+def test_parameters_that_are_not_one_object_run_nothing(soar: Soar, parameters: Any, told: str) -> None:
+    done = soar("send email", parameters)
+    assert (done.status, done.printed["error"]["parameter"]) == (2, "parameters")
+    assert told in done.words
+    assert not soar.recorder.sessions
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("action", ["send email", "test connectivity"])
+def test_interrupted_it_still_prints_an_action_result(
+    tmp_path: Path, action: str, number: signal.Signals, status: int
+) -> None:
+    (tmp_path / "p.json").write_text(json.dumps(EMAIL), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asset = {"server": "127.0.0.1", "port": silent.getsockname()[1], "ssl_config": "None"}
+        (tmp_path / "a.json").write_text(json.dumps(asset | {"sender_address": SENDER}), encoding="utf-8")
+        files = ["p.json"] if action == "send email" else []
+        with subprocess.Popen(
+            [sys.executable, "-m", "nina_smtp", "soar", "a.json", action, *files],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as running:  # fmt: skip
+            connection, _ = silent.accept()  # and says nothing
+            running.send_signal(number)
+            printed, words = running.communicate(timeout=60)
+        connection.close()
+    assert (running.returncode, "interrupted" in words) == (status, True)
+    done = json.loads(printed)
+    assert done["action_result"]["status"] == "failed"
+    told = "interrupted" if action == "test connectivity" else "The work was stopped before this mail"
+    assert told in done["action_result"]["message"]
+    assert done["summary"] == {"total_objects": 1, "total_objects_successful": 0}
+
+
+def test_interrupted_before_there_is_a_mail_it_says_so(soar: Soar, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def interrupted(*_: Any, **__: Any) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr("nina_smtp.cli.soar_action._test", interrupted)
+    done = soar("test connectivity")
+    assert (done.status, done.message) == (143, "It was interrupted before it came to an end. Run it again.")
+    monkeypatch.setattr("nina_smtp.cli.soar_action._deliver", interrupted)
+    done = soar("send email", EMAIL)
+    assert (done.status, done.printed["delivery"]["status"]) == (143, "notAttempted")
 
 
 def test_a_login_that_is_refused_shows_no_secret(soar: Soar) -> None:
@@ -272,9 +389,13 @@ def test_every_example_is_sent(soar: Soar, path: Path) -> None:
     document = json.loads(path.read_text(encoding="utf-8"))
     done = soar(document["action"], document, vault=str(EXAMPLES / "vault.json"))
     assert done.status == 0
-    assert done.message.startswith("Email sent")
+    unknown = path.stem.endswith("unknown")
+    assert done.message.startswith("Email sent. The following" if unknown else "Email sent")
+    assert unknown or done.message == "Email sent"
     assert done.result["parameter"] == document["parameters"]
     assert len(soar.recorder.messages) == 1
+    named = {"attachments", "attachment1", "attachment_json"} & set(document["parameters"])
+    assert len(soar.mail.attachments or []) == (0 if unknown else len(named))
 
 
 # -- a real server -----------------------------------------------------------------------------------
@@ -335,5 +456,7 @@ def test_the_commands_of_the_documentation_run(soar: Soar, monkeypatch: pytest.M
     monkeypatch.chdir(EXAMPLES)
     for command in commands:
         arguments = [path if one == "local-inbox.json" else one for one in shlex.split(command)[1:]]
-        assert soar.run(*arguments).status == 0, command
-    assert len(soar.recorder.messages) == len(commands) == 4
+        done = soar.run(*arguments)
+        assert done.status == 0, command
+        assert ("invalid and were not sent" in done.message) is ("unknown" in command)
+    assert len(soar.recorder.messages) == len(commands) == 5
