@@ -185,15 +185,22 @@ async def outbox_of(ledger: Ledger | str | Path) -> AsyncGenerator[Outbox]:
         from nina_smtp.delivery.ledger.ledger import Ledger
         from nina_smtp.delivery.outbox import Outbox
     except ModuleNotFoundError as error:
-        raise ParameterError(
-            f"A ledger needs {error.name}, which is not installed.",
-            hint='pip install "nina-smtp[ledger]", or [postgres] for a database.',
-            parameter="ledger",
-        ) from None
+        raise without_library(error) from None
 
     async with AsyncExitStack() as stack:
         opened = ledger if isinstance(ledger, Ledger) else await stack.enter_async_context(Ledger(ledger))
         yield await stack.enter_async_context(Outbox(opened))
+
+
+def without_library(error: ModuleNotFoundError) -> ParameterError:
+    """The error for a ledger whose library is not installed; another module that is missing is raised."""
+    if (error.name or "").partition(".")[0] != "sqlalchemy":
+        raise error
+    return ParameterError(
+        "A ledger needs SQLAlchemy, which is not installed.",
+        hint='pip install "nina-smtp[ledger]", or [postgres] for a database.',
+        parameter="ledger",
+    )
 
 
 def depth_of(dry_run: bool | str) -> Depth | None:

@@ -102,7 +102,11 @@ def _action(actions: Any, name: str, about: str) -> argparse.ArgumentParser:
 
 def ledger(options: argparse.Namespace) -> int:
     """Looks into a ledger, and changes what a person decides."""
-    from nina_smtp.cli.ledger import run_ledger
+    from nina_smtp.api import without_library
 
+    try:
+        from nina_smtp.cli.ledger import run_ledger
+    except ModuleNotFoundError as error:
+        raise without_library(error) from None
     with observing(options):
         return run_ledger(options)

@@ -11,15 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from nina_smtp.errors import LedgerFailed, ParameterError
 
-try:
-    from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
-    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-except ImportError:
-    raise LedgerFailed(
-        "A ledger needs SQLAlchemy.", hint="Install it with: pip install 'nina-smtp[ledger]'"
-    ) from None
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from nina_smtp.delivery.ledger.tables import facts, metadata
 
