@@ -9,14 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nina_smtp.errors import LedgerFailed, ParameterError
-
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from nina_smtp.delivery.ledger.tables import facts, metadata
+from nina_smtp.errors import LedgerFailed, ParameterError
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable, Table
