@@ -20,8 +20,8 @@ SERVERS = {"dovecot", "postfix", "exim", "mail_host"}
 
 
 # Tests of the test bed, and those that hold a budget of processor time, which tracing would use up; and those
-# of dialects that try out very much: what they run through others run through, too.
-NOT_TRACED = {"test_bed.py", "test_bad_inputs.py", "test_template_bounds.py", "test_readable.py"}
+# that try out very much, as all of Hypothesis do: what they run through others run through, too.
+NOT_TRACED = {"test_bed.py", "test_bad_inputs.py", "test_template_bounds.py", "test_readable.py", "test_transcript.py"}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     So one worker has them all, while the others take what is at the end, and each server is started once.
     """
     for item in items:
-        fuzz = "dialects" in item.path.parts and hasattr(getattr(item, "function", None), "hypothesis")
+        fuzz = hasattr(getattr(item, "function", None), "hypothesis")
         if item.path.name in NOT_TRACED or fuzz:
             item.add_marker(pytest.mark.no_cover)
         if SERVERS & set(getattr(item, "fixturenames", ())):

@@ -176,7 +176,7 @@ def test_what_is_written_as_json_is_read_alike_as_yaml(document: Any) -> None:
 
 
 @given(st.binary(max_size=60) | st.text("ab:-[]{}&*!|>'\"#%@`,?\n \t<0~", max_size=60).map(str.encode))
-@examples(250)
+@examples(120)
 def test_anything_is_read_or_refused(text: bytes) -> None:
     if error := error_of(text):
         assert error.message.isprintable()

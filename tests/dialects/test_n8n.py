@@ -853,13 +853,13 @@ def test_every_key_has_a_note(document: Any):
     assert not unnoted(document, read(document))
 
 
-@examples(400)
+@examples(150)
 @given(st.one_of(anything(KEYS, WORDS), changed(DOCUMENTS, KEYS, WORDS)))
 def test_any_json_is_read_or_refused_in_our_words_and_stays_what_it_is(document: Any):
     never_anything_but_ours(DIALECT, document)
 
 
-@examples(200)
+@examples(80)
 @given(st.text("{}%$=\"'\\ a.\n,<&", max_size=30), st.sampled_from(["subject", "text", "html"]))
 def test_a_text_arrives_as_it_is_or_not_at_all(text: str, key: str):
     found = (

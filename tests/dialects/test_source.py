@@ -251,13 +251,13 @@ def test_what_looks_like_a_template_is_marked_as_none(value: Any, expected: Any)
 
 
 @given(st.text("${}ABab_0-", max_size=12))
-@examples(300)
+@examples(120)
 def test_no_text_is_taken_for_a_variable(text: str) -> None:
     assert expand(verbatim(text)) == text
 
 
 @given(LINE_TEXT, ADDRESS)
-@examples(300)
+@examples(120)
 def test_a_mailbox_that_is_written_is_read_as_the_same_one(name: str, address: str) -> None:
     box = parse_mailbox(address)
     try:

@@ -149,7 +149,7 @@ def test_an_entry_that_would_not_come_back_is_refused(entry: str):
 
 
 @given(elements.ANY_JSON, st.sampled_from([*elements.BY_STREAM, "log", "nonsense"]))
-@examples(300)
+@examples(120)
 def test_whatever_the_element_is_there_is_an_answer(element: object, stream: str):
     every = {
         "inv_id": "a", "sid": "a", "tag": "a", "tag_black_list": ["a"], "cat": "a", "cat_white_list": ["a"],

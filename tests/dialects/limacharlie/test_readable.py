@@ -228,7 +228,7 @@ def test_nothing_of_an_element_is_markup():
 
 
 @given(elements.ANY_JSON, st.sampled_from([*elements.BY_STREAM, "nonsense"]))
-@examples(300)
+@examples(120)
 def test_whatever_the_element_is_it_has_a_page_without_its_markup(element: Any, stream: str):
     checked(html(element, stream))
 
@@ -238,7 +238,7 @@ def test_whatever_the_element_is_it_has_a_page_without_its_markup(element: Any, 
         st.text("<>&\"'/ab\u202e\n", max_size=30), lambda inner: st.dictionaries(st.text("<>&'\"a"), inner)
     )
 )
-@examples(200)
+@examples(80)
 def test_no_character_of_an_element_opens_a_tag(element: Any):
     checked(
         html({"cat": element, "detect": element, "link": element, "routing": {"hostname": element}}, "detect")

@@ -268,7 +268,7 @@ def test_any_depth_and_any_number_can_be_written():
 
 
 @given(elements.ANY_JSON)
-@examples(300)
+@examples(120)
 def test_whatever_the_element_is_its_text_is_json_on_one_line(element: Any):
     text = as_json([element])
     assert len(text.splitlines()) == 1
@@ -278,7 +278,7 @@ def test_whatever_the_element_is_its_text_is_json_on_one_line(element: Any):
 
 
 @given(elements.ANY_JSON)
-@examples(200)
+@examples(80)
 def test_whatever_the_element_is_it_can_be_shaped(element: Any):
     every = {"is_flat", "is_payload_as_string", "is_prefix_data", "is_no_routing"}
     as_json(with_options(element, **dict.fromkeys(every, True)))

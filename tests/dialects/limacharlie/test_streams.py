@@ -164,7 +164,7 @@ def test_a_headline_is_one_short_line_that_hides_nothing():
 
 
 @given(elements.ANY_JSON, st.sampled_from([*elements.BY_STREAM, "log", "nonsense"]))
-@examples(300)
+@examples(120)
 def test_whatever_the_element_is_it_has_a_name(element: object, stream: str):
     for text in (headline(element, stream), name_of(element, stream)):
         assert text

@@ -271,7 +271,7 @@ def outcome(text: str, element: dict[str, Any]) -> list[str]:
 @untraced
 class TestNothingButATemplateErrorIsRaised:
     @given(BODIES, ELEMENTS)
-    @settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
     def test_by_a_template_that_can_be_read(self, text: str, element: dict[str, Any]):
         first = outcome(text, element)
         assert outcome(text, element) == first
@@ -279,24 +279,24 @@ class TestNothingButATemplateErrorIsRaised:
             made.encode()
 
     @given(PIECES, ELEMENTS)
-    @settings(max_examples=600)
+    @settings(max_examples=150)
     def test_by_pieces_of_templates(self, text: str, element: dict[str, Any]):
         outcome("{{" + text, element)
         outcome(text, element)
 
     @given(st.text(), ELEMENTS)
-    @settings(max_examples=200)
+    @settings(max_examples=150)
     def test_by_any_text(self, text: str, element: dict[str, Any]):
         outcome(text, element)
 
     @given(NAMES, st.lists(VALUES, max_size=4))
-    @settings(max_examples=600)
+    @settings(max_examples=150)
     def test_by_any_function_of_any_values(self, name: str, values: list[Any]):
         places = " ".join(f"(index .v {number})" for number in range(len(values)))
         outcome(f"{{{{ {name} {places} }}}}", {"v": values})
 
     @given(st.text("%+-# 0123456789.vTtdboOxXcqUeEfFgGspz*[]", max_size=12), st.lists(VALUES, max_size=3))
-    @settings(max_examples=400)
+    @settings(max_examples=150)
     def test_by_any_format(self, form: str, values: list[Any]):
         places = " ".join(f"(index .v {number})" for number in range(len(values)))
         outcome(f"{{{{ printf .form {places} }}}}", {"v": values, "form": form})
@@ -331,7 +331,7 @@ class TestNothingButATemplateErrorIsRaised:
         st.text("0123456789 -+:.,TZAPMUCx", max_size=16),
         st.integers(-(10**18), 10**18) | st.floats(),
     )
-    @settings(max_examples=400)
+    @settings(max_examples=150)
     def test_by_any_time(self, chunks: list[str], text: str, number: float):
         layout = " ".join(chunks)
         for source, value in ((layout, text), ("epoch_s", number), ("epoch_ms", text)):

@@ -363,7 +363,7 @@ DOCUMENTS = st.fixed_dictionaries(
 )
 
 
-@examples(500)
+@examples(150)
 @given(DOCUMENTS | JSON)
 def test_whatever_it_is_only_our_errors_come_of_it(document: Any) -> None:
     dialect("soar").recognises(document)

@@ -135,7 +135,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
 )
 
 
-@examples(400)
+@examples(150)
 @given(CONFIGURATIONS, st.sampled_from([0, 1, 150]), st.booleans())
 def test_no_secret_goes_out_in_clear_without_a_warning(
     configuration: dict[str, Any], noise: int, wrapped: bool
@@ -285,7 +285,7 @@ JSON = st.recursive(
 VARIABLES = [*OAUTH, "password", "port", "sender_address", "auth_type", "encoding", "configuration", "name"]
 
 
-@examples(400)
+@examples(150)
 @given(JSON | st.dictionaries(st.sampled_from(VARIABLES), JSON | TEXTS | HOSTS, max_size=10))
 def test_whatever_it_is_only_our_errors_come_of_it(document: Any) -> None:
     try:

@@ -60,7 +60,7 @@ def test_what_is_mended(raw: str, meant: str) -> None:
     assert mend(raw) == meant
 
 
-@examples(400)
+@examples(150)
 @given(st.text(st.sampled_from("ab:\\n \r\n\t<"), max_size=40) | st.text(max_size=40))
 def test_a_text_that_was_mended_is_not_changed_again(text: str) -> None:
     assert mend(mend(text)) == mend(text)

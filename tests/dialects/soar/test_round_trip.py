@@ -312,19 +312,19 @@ def same_again(document: Any) -> None:
     assert write(second) == exported
 
 
-@examples(400)
+@examples(150)
 @given(ASSETS, st.booleans())
 def test_an_asset_is_the_same_again(asset: Any, named: bool) -> None:
     same_again({"name": "corp", "configuration": asset} if named else asset)
 
 
-@examples(400)
+@examples(150)
 @given(ACTIONS)
 def test_an_action_is_the_same_again(action: tuple[str, Any]) -> None:
     same_again({"action": action[0], "parameters": action[1]})
 
 
-@examples(200)
+@examples(80)
 @given(ASSETS, st.sampled_from(["send email", "send htmlemail"]), st.data(), st.booleans())
 def test_both_are_the_same_again(asset: Any, action: str, data: st.DataObject, named: bool) -> None:
     one = EMAILS if action == "send email" else HTMLS
