@@ -21,7 +21,13 @@ SERVERS = {"dovecot", "postfix", "exim", "mail_host"}
 
 # Tests of the test bed, and those that hold a budget of processor time, which tracing would use up; and those
 # that try out very much, as all of Hypothesis do: what they run through others run through, too.
-NOT_TRACED = {"test_bed.py", "test_bad_inputs.py", "test_template_bounds.py", "test_readable.py", "test_transcript.py"}
+NOT_TRACED = {
+    "test_bed.py",
+    "test_bad_inputs.py",
+    "test_template_bounds.py",
+    "test_readable.py",
+    "test_transcript.py",
+}
 
 
 @pytest.hookimpl(optionalhook=True)
