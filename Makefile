@@ -10,8 +10,8 @@ PYTHON ?= python3
 VENV ?= .venv
 SOAK_SECONDS ?= 300
 BIN := $(VENV)/bin
-# One process more than there are processors: many tests wait, for a server or for its silence.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 7) + 1)')
+# Two processes more than there are processors: many tests wait, for a server or for its silence.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(os.cpu_count() or 1, 6) + 2)')
 # Each module is compiled once, not by each of the hundreds of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 SOURCES := nina_smtp credentials nodes tests examples/demo.py
