@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from nina_smtp.dialects.imported import Imported, Json
+from nina_smtp.dialects.imported import Json
 from nina_smtp.dialects.source import as_list
 from nina_smtp.errors import InvalidConfiguration
 from nina_smtp.smtp.server import is_this_machine
@@ -80,16 +80,6 @@ def lost(place: str, why: str) -> InvalidConfiguration:
         f"{place} {why}.", hint="Nothing is exported that would lose something: change it first.",
         parameter=place,
     )  # fmt: skip
-
-
-def credential_of(imported: Imported, *, type_: str = "smtp") -> tuple[str, Json]:
-    """The name and the document of the only credential. Raises InvalidConfiguration."""
-    if len(imported.credentials) != 1:
-        raise InvalidConfiguration(
-            f"There are {len(imported.credentials)} credentials, where one is exported.", hint="Give one."
-        )
-    ((name, document),) = imported.credentials.items()
-    return name, checked_type(name, document, type_)
 
 
 def checked_type(name: str, document: Json, *types: str) -> Json:

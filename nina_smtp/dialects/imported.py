@@ -56,7 +56,6 @@ class Imported:
     """Credentials and nodes by name, workflows in order, and the notes.
 
     Credentials are as in a file of one: ``${NAME}`` stands for the environment's, ``$${NAME}`` for itself.
-    ``routes`` names, for a credential, those to fall back on.
     """
 
     dialect: str
